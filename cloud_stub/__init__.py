@@ -1,0 +1,1 @@
+"""What the room talks to: a cloud that acts, keeps, and shows what it keeps."""

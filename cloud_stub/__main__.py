@@ -1,0 +1,7 @@
+"""`python -m cloud_stub` is `cloud-stub`."""
+
+import sys
+
+from cloud_stub.cli import main
+
+sys.exit(main())

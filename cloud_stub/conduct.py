@@ -1,0 +1,150 @@
+"""Carrying out what the assistant decided: records, requests to third parties, deletions, forgetting, settings."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, select
+
+from cloud_stub.assistant import Deletion, Forget, Outcome
+from cloud_stub.batch import Batch, Origin
+from cloud_stub.contract.messages import Interaction, PartnerRequest, encode, new_id, partner_topic, rfc3339
+from cloud_stub.retention import ledger
+from cloud_stub.retention.clock import SystemClock
+from cloud_stub.retention.scopes import Scope
+from cloud_stub.stores.keys import Keys
+from cloud_stub.stores.tables import RECORDS, directive, fields, setting
+
+_FACT = RECORDS["actions", "fact"]
+_TRANSCRIPT = RECORDS["primary", "transcript"]
+
+
+class Memory:
+    """What the assistant may look up while it answers, within the batch's transaction."""
+
+    def __init__(self, batch: Batch) -> None:
+        """Sees the batch's own rows too."""
+        self._batch = batch
+
+    def facts(self, account: str) -> list[str]:
+        """Remembered facts, newest first."""
+        return [row["text"] for row in self.actions(account, "fact")]
+
+    def actions(self, account: str, kind: str) -> list[dict[str, Any]]:
+        """Records of that kind of action, newest first."""
+        self._batch.flush()
+        table = RECORDS["actions", kind]
+        newest = select(table).where(table.c.account == account).order_by(table.c.interaction.desc())
+        return [
+            {name: row[name] for name in fields(table)} for row in self._batch.connection.execute(newest).mappings()
+        ]
+
+
+class Conductor:
+    """Turns an Outcome into rows of the batch."""
+
+    def __init__(self, keys: Keys, clock: SystemClock) -> None:
+        """`keys` make the ledger's pseudonyms."""
+        self._keys, self._clock = keys, clock
+
+    def act(self, batch: Batch, origin: Origin, outcome: Outcome, at: datetime) -> None:
+        """Write the records of the action, and queue what a third party is asked to do."""
+        order = outcome.partner
+        for position, draft in enumerate(outcome.records):
+            extra: dict[str, Any] = {}
+            if order is not None and draft.store == "commerce":
+                extra = {"partner": order.partner, "status": "requested"}
+            batch.record(draft.store, draft.kind, origin, position=position, **draft.fields, **extra)
+        if order is not None:
+            request = PartnerRequest(
+                id=new_id(),
+                verb="perform",
+                account=origin.account,
+                interaction=origin.interaction,
+                at=at,
+                details=dict(order.details),
+            )
+            batch.add(
+                directive,
+                {
+                    "id": request.id,
+                    "account": origin.account,
+                    "interaction": origin.interaction,
+                    "received_at": origin.received_at,
+                    "recipient": f"partner/{order.partner}",
+                    "purpose": "perform",
+                    "topic": partner_topic(order.partner, "request"),
+                    "payload": encode(request),
+                    "attempts": 0,
+                },
+            )
+        if outcome.forget is not None:
+            self._forget(batch, origin, outcome.forget)
+        if outcome.change is not None:
+            where = and_(setting.c.account == origin.account, setting.c.name == outcome.change.setting)
+            batch.connection.execute(delete(setting).where(where))
+            batch.add(
+                setting,
+                {"account": origin.account, "name": outcome.change.setting, "value": outcome.change.value},
+            )
+
+    def delete(self, batch: Batch, origin: Origin, wanted: Deletion, message: Interaction) -> None:
+        """Remember a deletion asked for by voice: what it names, and the request itself.
+
+        The request is named by its id too, so that its recording, which arrives later, is covered whatever its time.
+        """
+        batch.flush()
+        batch.delete(self._scope(origin, interaction=origin.interaction))
+        if wanted.kind == "last":
+            last = self._last(batch, origin)
+            if last is not None:
+                batch.delete(self._scope(origin, interaction=last))
+            return
+        until = min(wanted.until or message.at, message.at)
+        since = rfc3339(wanted.since) if wanted.since else None
+        batch.delete(self._scope(origin, since=since, until=rfc3339(until)))
+
+    def _scope(self, origin: Origin, **named: str | None) -> Scope:
+        return Scope(
+            id=new_id(),
+            account=origin.account,
+            requested_at=origin.received_at,
+            requested_by=origin.interaction,
+            **named,
+        )
+
+    def _last(self, batch: Batch, origin: Origin) -> str | None:
+        """The interaction before this one on the same device."""
+        before = and_(
+            _TRANSCRIPT.c.account == origin.account,
+            _TRANSCRIPT.c.device == origin.device,
+            _TRANSCRIPT.c.interaction != origin.interaction,
+            _TRANSCRIPT.c.at <= origin.at,
+        )
+        newest = select(_TRANSCRIPT.c.interaction).where(before).order_by(_TRANSCRIPT.c.interaction.desc()).limit(1)
+        return batch.connection.execute(newest).scalar()
+
+    def _forget(self, batch: Batch, origin: Origin, wanted: Forget) -> None:
+        """Drop remembered facts because the household said so: its own data, not a deletion of an interaction."""
+        batch.flush()
+        mine = select(_FACT.c.interaction, _FACT.c.position, _FACT.c.text).where(_FACT.c.account == origin.account)
+        rows = batch.connection.execute(mine.order_by(_FACT.c.interaction.desc())).all()
+        if wanted.about is None:
+            rows = rows[:1]
+        else:
+            words = set(wanted.about.split())
+            rows = [row for row in rows if words <= set(row.text.split())]
+        for row in rows:
+            one = and_(_FACT.c.interaction == row.interaction, _FACT.c.position == row.position)
+            batch.connection.execute(delete(_FACT).where(_FACT.c.account == origin.account, one))
+        if rows:
+            decision = ledger.Decision(
+                account=origin.account,
+                trigger="forget",
+                action="erase",
+                store="actions",
+                kind="fact",
+                rule="the household told the assistant to forget it",
+                interactions=tuple(row.interaction for row in rows),
+                records=len(rows),
+            )
+            ledger.append(batch.connection, self._keys, self._clock.now(), [decision])

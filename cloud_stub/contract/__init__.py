@@ -1,0 +1,1 @@
+"""The wire contract between device and cloud. Imports nothing of either."""

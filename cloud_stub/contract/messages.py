@@ -1,0 +1,243 @@
+"""Every message that crosses the wire, each with its topic beside its fields.
+
+Device and cloud both import this module and nothing else of each other. All times are RFC 3339 UTC, all
+payloads JSON in UTF-8 except a recording's, which is FLAC.
+
+*Events* go from a device to the cloud, *directives* from the cloud to a device: the names that the Alexa Voice
+Service gives the two directions.
+"""
+
+import os
+import re
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+VERSION = 1
+ROOT = f"echo/v{VERSION}"
+PARTNER_ROOT = f"partner/v{VERSION}"
+
+#: A device may not make the cloud hold more than this: a minute of 16-bit sound at 16 kHz, uncompressed.
+MAX_RECORDING_BYTES = 2_000_000
+MAX_MESSAGE_BYTES = 64_000
+
+DEVICE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+
+Utc = Annotated[datetime, Meta(tz=True)]
+Id = Annotated[str, Meta(pattern=ID_PATTERN)]
+Name = Annotated[str, Meta(pattern=DEVICE_PATTERN)]
+Text = Annotated[str, Meta(max_length=2000)]
+Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
+Part = Literal["interaction", "recording"]
+Source = Literal["microphone", "file", "injected", "text"]
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random, so that ids sort by time."""
+    value = (time.time_ns() // 1_000_000 & (2**48 - 1)) << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def rfc3339(moment: datetime) -> str:
+    """`moment` as text in UTC with microseconds, of one width, so that text order is time order.
+
+    Raises ValueError for a time without a zone: a naive time would silently mean another moment elsewhere.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone. Give one: 2026-11-23T10:00:00Z")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Word(Struct, frozen=True, forbid_unknown_fields=True):
+    """One word as Vosk heard it; times count from the start of the recording."""
+
+    word: Annotated[str, Meta(max_length=100)]
+    start_ms: Milliseconds
+    end_ms: Milliseconds
+    confidence: Annotated[float, Meta(ge=0.0, le=1.0)]
+
+
+class Interaction(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One request after the wake word. Its account is never in the message: the cloud looks it up."""
+
+    name: ClassVar[str] = "interaction"
+
+    id: Id
+    version: Literal[1] = VERSION
+    device: Name
+    at: Utc
+    source: Source
+    wake_word: Annotated[str, Meta(max_length=40)]
+    transcript: Text
+    """The words after the wake word; empty when only the wake word was heard."""
+    words: Annotated[list[Word], Meta(max_length=400)] = []
+    model: Annotated[str, Meta(max_length=100)] = ""
+    has_recording: bool = False
+
+    def topic(self) -> str:
+        """Where this event is published."""
+        return f"{ROOT}/{self.device}/event/{self.name}"
+
+
+class Confirm(Struct, frozen=True, forbid_unknown_fields=True):
+    """The device has acted on these directives; the cloud may erase them."""
+
+    name: ClassVar[str] = "confirm"
+
+    directives: Annotated[list[Id], Meta(min_length=1, max_length=500)]
+
+
+class DeviceError(Struct, frozen=True, forbid_unknown_fields=True):
+    """Something went wrong on the device. Names the cause and the remedy, never what was said."""
+
+    name: ClassVar[str] = "error"
+
+    at: Utc
+    problem: Text
+    remedy: Text
+
+
+Attention = Literal["idle", "listening", "thinking", "speaking", "alerting", "muted", "deaf"]
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True):
+    """Published retained on `state`; the last will says offline."""
+
+    attention: Attention
+    connection: Literal["online", "offline"]
+    at: Utc | None = None
+
+
+class Stored(Struct, frozen=True, forbid_unknown_fields=True, tag="stored", tag_field="directive"):
+    """This part of the interaction is stored: the device's outbox may forget it."""
+
+    name: ClassVar[str] = "stored"
+
+    id: Id
+    interaction: Id
+    part: Part
+
+
+class Forgotten(Struct, frozen=True, forbid_unknown_fields=True, tag="forgotten", tag_field="directive"):
+    """This part is not kept: it was deleted, or a setting forbids keeping it. The outbox may forget it."""
+
+    name: ClassVar[str] = "forgotten"
+
+    id: Id
+    interaction: Id
+    part: Part
+
+
+class Refused(Struct, frozen=True, forbid_unknown_fields=True, tag="refused", tag_field="directive"):
+    """The message could not be taken. `interaction` is None where the message was too torn to name one."""
+
+    name: ClassVar[str] = "refused"
+
+    id: Id
+    reason: Text
+    interaction: Id | None = None
+    part: Part | None = None
+
+
+class Speak(Struct, frozen=True, forbid_unknown_fields=True, tag="speak", tag_field="directive"):
+    """The answer to an interaction, to be spoken. It holds words: the cloud erases it once confirmed."""
+
+    name: ClassVar[str] = "speak"
+
+    id: Id
+    interaction: Id
+    intent: Annotated[str, Meta(max_length=100)]
+    text: Text
+
+
+Directive = Stored | Forgotten | Refused | Speak
+
+
+class PartnerRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the cloud asks of a third party (a skill developer): to do something, or to delete what it holds."""
+
+    id: Id
+    verb: Literal["perform", "delete"]
+    account: Annotated[str, Meta(max_length=100)]
+    interaction: Id
+    at: Utc
+    details: dict[str, Any] = {}
+
+
+class PartnerReply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A third party's answer. A silent one never sends it for a deletion."""
+
+    request: Id
+    partner: Name
+    outcome: Literal["done", "honoured", "refused"]
+    reference: Annotated[str, Meta(max_length=100)] = ""
+    reason: Text = ""
+
+
+#: Events that carry JSON, by the last segment of their topic. A recording's event is bytes.
+EVENTS: dict[str, type[Interaction | Confirm | DeviceError]] = {
+    kind.name: kind for kind in (Interaction, Confirm, DeviceError)
+}
+
+
+def event_topic(device: str, event: str) -> str:
+    """`echo/v1/{device}/event/{event}`."""
+    return f"{ROOT}/{device}/event/{event}"
+
+
+def recording_topic(device: str, interaction: str) -> str:
+    """`echo/v1/{device}/event/recording/{interaction}`: the payload is the FLAC file."""
+    return f"{ROOT}/{device}/event/recording/{interaction}"
+
+
+def state_topic(device: str) -> str:
+    """`echo/v1/{device}/state`, retained."""
+    return f"{ROOT}/{device}/state"
+
+
+def directive_topic(device: str, directive: str) -> str:
+    """`echo/v1/{device}/directive/{directive}`; with `+` for the directive, what a device subscribes to."""
+    return f"{ROOT}/{device}/directive/{directive}"
+
+
+def partner_topic(partner: str, direction: Literal["request", "reply"]) -> str:
+    """`partner/v1/{partner}/request` or `.../reply`."""
+    return f"{PARTNER_ROOT}/{partner}/{direction}"
+
+
+def read_event_topic(topic: str) -> tuple[str, str, str | None]:
+    """(device, event, interaction id of a recording or None) of an event's topic.
+
+    Raises ValueError for any other topic, saying which form was expected.
+    """
+    match topic.split("/"):
+        case ["echo", "v1", device, "event", event] if re.match(DEVICE_PATTERN, device):
+            return device, event, None
+        case ["echo", "v1", device, "event", "recording", interaction] if re.match(DEVICE_PATTERN, device):
+            if not re.match(ID_PATTERN, interaction):
+                raise ValueError(f"{interaction!r} is no interaction id. Expected a UUIDv7 in lower case.")
+            return device, "recording", interaction
+    raise ValueError(f"topic {topic!r} is no event of this contract. Expected {ROOT}/DEVICE/event/NAME.")
+
+
+M = TypeVar("M", bound=Struct)
+
+
+def decode(kind: type[M], payload: bytes) -> M:
+    """`payload` as a message of that kind. Raises ValueError naming what is wrong and what was expected."""
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"not a {kind.__name__} message: {error}") from error
+
+
+def encode(message: Struct) -> bytes:
+    """The message as it crosses the wire: JSON in UTF-8."""
+    return msgspec.json.encode(message)

@@ -1,0 +1,359 @@
+"""MQTT messages in, records out: one transaction for each batch, answers written in the same transaction.
+
+Every message of a device ends in exactly one answer: Stored, Forgotten (it falls within a deletion) or Refused. What a
+deletion covers is dropped here, however late, often or out of order it arrives.
+"""
+
+import io
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import soundfile
+from sqlalchemy import and_, delete, insert, select, update
+
+from cloud_stub import outgoing
+from cloud_stub.assistant import Assistant, Request
+from cloud_stub.batch import Batch, Incoming, Origin
+from cloud_stub.conduct import Conductor, Memory
+from cloud_stub.contract.messages import (
+    ID_PATTERN,
+    MAX_MESSAGE_BYTES,
+    MAX_RECORDING_BYTES,
+    Confirm,
+    DeviceError,
+    Forgotten,
+    Interaction,
+    Part,
+    PartnerReply,
+    Refused,
+    Speak,
+    Stored,
+    decode,
+    new_id,
+    read_event_topic,
+    rfc3339,
+)
+from cloud_stub.retention import ledger
+from cloud_stub.retention.clock import SystemClock
+from cloud_stub.retention.engine import Engine
+from cloud_stub.retention.scopes import Scope
+from cloud_stub.stores.keys import Keys
+from cloud_stub.stores.repository import Stores
+from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive, quarantine
+
+log = logging.getLogger(__name__)
+
+#: Quarantine is for finding out what went wrong, not for keeping sound.
+QUARANTINED_BYTES = 4096
+
+_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SAMPLE_RATE_HZ = 16_000
+
+
+class Ingest:
+    """Takes batches of messages; owns no connection to the broker."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        keys: Keys,
+        engine: Engine,
+        assistant: Assistant,
+        clock: SystemClock,
+        zone: ZoneInfo,
+        training_share: float = 0.1,
+    ) -> None:
+        """`training_share` of each account's interactions is copied to the training corpus, evenly, the first one too.
+
+        `zone` is the household's, for "today" and for spoken times.
+        """
+        self._stores, self._keys, self._engine, self._clock, self._zone = stores, keys, engine, clock, zone
+        self._assistant = assistant
+        self._conductor = Conductor(keys, clock)
+        self._training_share = training_share
+        self._heard: Counter[str] = Counter()
+        self.quarantined = 0
+
+    def account_of(self, device: str) -> str:  # noqa: ARG002 - registered devices come with accounts of their own
+        """The account that the device belongs to: an unregistered one is the household's."""
+        return "household"
+
+    def handle(self, messages: list[Incoming]) -> None:
+        """Store a batch, answers included, in one transaction; then carry out the deletions that it asked for."""
+        with self._stores.write() as connection:
+            events = [(message, rfc3339(self._clock.now())) for message in messages]
+            accounts = {"household"}
+            interactions = {name.decode() for message in messages for name in _named(message)}
+            batch = Batch(connection, accounts, interactions)
+            for message, received_at in events:
+                self._one(batch, message, received_at)
+            batch.flush()
+        self._engine.finish()
+
+    def _one(self, batch: Batch, message: Incoming, received_at: str) -> None:
+        if message.topic.startswith("partner/"):
+            self._partner(batch, message, received_at)
+            return
+        try:
+            device, event, interaction = read_event_topic(message.topic)
+        except ValueError as error:
+            self._quarantine(batch, message, _nobody(received_at), str(error))
+            return
+        origin = Origin(self.account_of(device), device, interaction or "", received_at, received_at)
+        takers: dict[str, Callable[[Batch, Incoming, Origin], None]] = {
+            "interaction": self._interaction,
+            "recording": self._recording,
+            "confirm": self._confirm,
+            "error": self._error,
+        }
+        try:
+            if event not in takers:
+                raise ValueError(f"no event is called {event!r}. Expected one of {', '.join(takers)}.")
+            takers[event](batch, message, origin)
+        except ValueError as error:
+            self._refuse(batch, message, origin, str(error))
+
+    def _interaction(self, batch: Batch, message: Incoming, origin: Origin) -> None:
+        if len(message.payload) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"{len(message.payload)} bytes are too many for an interaction ({MAX_MESSAGE_BYTES}).")
+        said = decode(Interaction, message.payload)
+        if said.device != origin.device:
+            raise ValueError(f"device {origin.device} spoke for {said.device}. A device sends only its own events.")
+        origin = Origin(origin.account, said.device, said.id, rfc3339(said.at), origin.received_at)
+        if batch.deleted(origin):
+            self._drop_recording(batch, origin)
+            batch.send(Forgotten(id=new_id(), interaction=said.id, part="interaction"), origin, said.id)
+            return
+        before = batch.answered(said.id, "interaction")
+        if before is None:
+            before = self._hear(batch, said, origin)
+            batch.mark(origin, "interaction", before)
+        _answer(batch, origin, "interaction", before)
+
+    def _hear(self, batch: Batch, said: Interaction, origin: Origin) -> str:
+        """Understand, act, answer, store. Returns the answer's name."""
+        request = Request(
+            account=origin.account,
+            interaction=said.id,
+            device=said.device,
+            at=said.at.astimezone(UTC),
+            zone=self._zone,
+            text=said.transcript,
+        )
+        outcome = self._assistant.answer(request, Memory(batch))
+        if outcome.response:
+            speak = Speak(id=new_id(), interaction=said.id, intent=outcome.intent, text=outcome.response)
+            batch.send(speak, origin, said.id)
+        if outcome.deletion is not None:
+            self._conductor.delete(batch, origin, outcome.deletion, said)
+            return "forgotten"
+        words = [
+            {"word": w.word, "start_ms": w.start_ms, "end_ms": w.end_ms, "confidence": w.confidence} for w in said.words
+        ]
+        batch.record(
+            "primary",
+            "transcript",
+            origin,
+            source=said.source,
+            wake_word=said.wake_word,
+            text=said.transcript,
+            words=words,
+            model=said.model,
+        )
+        batch.record("primary", "response", origin, intent=outcome.intent, text=outcome.response)
+        batch.record(
+            "subsystems",
+            "transcript",
+            origin,
+            subsystem="language-understanding",
+            request=said.transcript,
+            response=outcome.response,
+        )
+        if self._sampled(origin.account):
+            batch.record("training", "transcript", origin, text=said.transcript)
+            self._sample_recording(batch, origin)
+        self._conductor.act(batch, origin, outcome, said.at)
+        return "stored"
+
+    def _sampled(self, account: str) -> bool:
+        """Every n-th interaction of an account, beginning with the first."""
+        count = self._heard[account]
+        self._heard[account] += 1
+        return int((count + 1) * self._training_share + 1 - 1e-9) > int(count * self._training_share + 1 - 1e-9)
+
+    def _recording(self, batch: Batch, message: Incoming, origin: Origin) -> None:
+        _check_flac(message.payload)
+        transcript = RECORDS["primary", "transcript"]
+        batch.flush()
+        mine = and_(transcript.c.account == origin.account, transcript.c.interaction == origin.interaction)
+        at = batch.connection.execute(select(transcript.c.at).where(mine)).scalar()
+        origin = Origin(
+            origin.account, origin.device, origin.interaction, at or _time_of(origin.interaction), origin.received_at
+        )
+        if batch.deleted(origin):
+            batch.send(
+                Forgotten(id=new_id(), interaction=origin.interaction, part="recording"), origin, origin.interaction
+            )
+            return
+        before = batch.answered(origin.interaction, "recording")
+        if before is None:
+            before = "stored"
+            batch.record("primary", "recording", origin, flac=message.payload)
+            batch.mark(origin, "recording", before)
+            batch.flush()
+            self._sample_recording(batch, origin)
+        _answer(batch, origin, "recording", before)
+
+    def _sample_recording(self, batch: Batch, origin: Origin) -> None:
+        """Copy the recording to the training corpus once both it and the sampled transcript are there."""
+        batch.flush()
+        recording, sample, chosen = (
+            RECORDS["primary", "recording"],
+            RECORDS["training", "recording"],
+            RECORDS["training", "transcript"],
+        )
+        names = [column.name for column in recording.columns]
+        picked = (
+            select(*(recording.c[name] for name in names))
+            .join(
+                chosen, and_(chosen.c.account == recording.c.account, chosen.c.interaction == recording.c.interaction)
+            )
+            .where(recording.c.account == origin.account, recording.c.interaction == origin.interaction)
+        )
+        batch.connection.execute(insert(sample).prefix_with("OR IGNORE", dialect="sqlite").from_select(names, picked))
+
+    def _drop_recording(self, batch: Batch, origin: Origin) -> None:
+        """The interaction was deleted before it arrived: its recording, which knows only its id's time, goes too."""
+        on_its_own = Origin(
+            origin.account, origin.device, origin.interaction, _time_of(origin.interaction), origin.received_at
+        )
+        if not batch.deleted(on_its_own):
+            scope = Scope(new_id(), origin.account, origin.received_at, interaction=origin.interaction)
+            batch.delete(scope)
+
+    def _confirm(self, batch: Batch, message: Incoming, origin: Origin) -> None:
+        confirmed = decode(Confirm, message.payload)
+        batch.flush()
+        outgoing.confirm(batch.connection, confirmed.directives, f"device/{origin.device}")
+
+    def _error(self, batch: Batch, message: Incoming, origin: Origin) -> None:  # noqa: ARG002 - all takers alike
+        trouble = decode(DeviceError, message.payload)
+        log.warning("device %s reports: %s", origin.device, trouble.problem)
+
+    def _partner(self, batch: Batch, message: Incoming, received_at: str) -> None:
+        """A third party's reply: it did what it was asked, or has answered a request to delete."""
+        try:
+            reply = decode(PartnerReply, message.payload)
+            if message.topic != f"partner/v1/{reply.partner}/reply" or reply.partner not in THIRD_PARTIES:
+                raise ValueError(f"{reply.partner} replied on {message.topic}.")
+        except ValueError as error:
+            self._quarantine(batch, message, _nobody(received_at), str(error))
+            return
+        batch.flush()
+        mine = and_(directive.c.id == reply.request, directive.c.recipient == f"partner/{reply.partner}")
+        asked = batch.connection.execute(
+            select(directive.c.account, directive.c.interaction, directive.c.purpose).where(mine)
+        ).first()
+        if asked is None:
+            return
+        batch.connection.execute(delete(directive).where(mine))
+        kind = THIRD_PARTIES[reply.partner]
+        if asked.purpose == "perform":
+            table = RECORDS["commerce", kind]
+            batch.connection.execute(
+                update(table)
+                .where(table.c.account == asked.account, table.c.interaction == asked.interaction)
+                .values(status=reply.outcome, reference=reply.reference)
+            )
+        else:
+            self.note_answer(batch, reply.partner, asked.account, asked.interaction, reply.outcome)
+
+    def give_up(self, ids: list[str]) -> None:
+        """Deletion requests that a third party never answered: written down as silence, and asked no more."""
+        with self._stores.write() as connection:
+            batch = Batch(connection, [], [])
+            rows = connection.execute(select(directive).where(directive.c.id.in_(ids))).all()
+            for row in rows:
+                self.note_answer(batch, row.recipient.removeprefix("partner/"), row.account, row.interaction, "silent")
+            connection.execute(delete(directive).where(directive.c.id.in_(ids)))
+
+    def note_answer(self, batch: Batch, partner: str, account: str, interaction: str, answer: str) -> None:
+        """Write a third party's answer to a deletion request into the ledger."""
+        kind = THIRD_PARTIES[partner]
+        store = f"third_parties/{partner}"
+        rule = self._engine.policy.rule(store, kind, "user_delete")
+        decision = ledger.Decision(
+            account=account,
+            trigger="user_delete",
+            action=f"asked: {answer}",
+            store=store,
+            kind=kind,
+            rule=self._engine.policy.cite(rule, "user_delete"),
+            interactions=(interaction,),
+            records=1,
+        )
+        ledger.append(batch.connection, self._keys, self._clock.now(), [decision])
+
+    def _refuse(self, batch: Batch, message: Incoming, origin: Origin, reason: str) -> None:
+        """Quarantine the message and tell its device why; name the interaction where it can still be read."""
+        part: Part = "recording" if "/event/recording/" in message.topic else "interaction"
+        found = origin.interaction or next((name.decode() for name in _named(message)), "")
+        interaction = found if re.fullmatch(ID_PATTERN, found) else None
+        self._quarantine(batch, message, origin, reason, interaction)
+        batch.send(Refused(id=new_id(), reason=reason[:2000], interaction=interaction, part=part), origin, interaction)
+
+    def _quarantine(
+        self, batch: Batch, message: Incoming, origin: Origin, reason: str, interaction: str | None = None
+    ) -> None:
+        self.quarantined += 1
+        log.warning("quarantined a message on %s", message.topic[:200])
+        batch.add(
+            quarantine,
+            {
+                "id": new_id(),
+                "account": origin.account,
+                "interaction": interaction,
+                "received_at": origin.received_at,
+                "topic": message.topic[:500],
+                "payload": message.payload[:QUARANTINED_BYTES],
+                "reason": reason[:2000],
+            },
+        )
+
+
+def _answer(batch: Batch, origin: Origin, part: Part, answer: str) -> None:
+    kind = Stored if answer == "stored" else Forgotten
+    batch.send(kind(id=new_id(), interaction=origin.interaction, part=part), origin, origin.interaction)
+
+
+def _check_flac(payload: bytes) -> None:
+    """Raise ValueError unless the payload is FLAC, 16 kHz mono, of a size that a request has."""
+    if len(payload) > MAX_RECORDING_BYTES:
+        raise ValueError(f"{len(payload)} bytes are too many for a recording ({MAX_RECORDING_BYTES}).")
+    try:
+        info = soundfile.info(io.BytesIO(payload))
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"the recording is no sound file: {error}") from error
+    if (info.format, info.samplerate, info.channels) != ("FLAC", _SAMPLE_RATE_HZ, 1):
+        raise ValueError(f"a recording is FLAC, 16 kHz, mono; this is {info.format}, {info.samplerate} Hz.")
+
+
+def _time_of(interaction: str) -> str:
+    """The time in a UUIDv7, which is when the device heard the interaction."""
+    milliseconds = int(interaction.replace("-", "")[:12], 16)
+    return rfc3339(datetime.fromtimestamp(min(milliseconds / 1000, 253_402_300_799), UTC))
+
+
+def _named(message: Incoming) -> list[bytes]:
+    """The interaction ids that a message names, in its topic or at the head of its JSON, torn as it may be."""
+    if "/event/recording/" in message.topic:
+        return [message.topic.rsplit("/", 1)[1].encode()]
+    return _UUID.findall(message.payload[:200])[:1]
+
+
+def _nobody(received_at: str) -> Origin:
+    return Origin("household", "", "", received_at, received_at)

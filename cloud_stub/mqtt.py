@@ -1,0 +1,40 @@
+"""The cloud's and the third parties' way to the broker: one paho client, set up one way."""
+
+import paho.mqtt.client as mqtt
+
+from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.errors import CloudError
+
+
+def client(client_id: str, address: BrokerAddress, *, manual_ack: bool = False) -> mqtt.Client:
+    """A client with a session that the broker keeps; with `manual_ack` it acknowledges when told to, after commit.
+
+    MQTT 3.1.1, because the embedded broker speaks no other; connect it with `connect`.
+    """
+    made = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        clean_session=False,
+        protocol=mqtt.MQTTv311,
+        manual_ack=manual_ack,
+    )
+    if address.user is not None:
+        made.username_pw_set(address.user, address.password)
+    if address.tls:
+        made.tls_set()
+    made.max_queued_messages_set(0)
+    made.max_inflight_messages_set(100)
+    made.reconnect_delay_set(min_delay=1, max_delay=30)
+    return made
+
+
+def connect(made: mqtt.Client, address: BrokerAddress) -> None:
+    """Connect and start the client's thread, which reconnects from then on. Raises CloudError where nobody listens."""
+    try:
+        made.connect(address.host, address.port, keepalive=30)
+    except (OSError, ValueError) as error:
+        raise CloudError(
+            f"no MQTT broker at {address}: {error}. Start one (mosquitto -p {address.port}), give its address with "
+            "--broker mqtt://HOST:PORT, or use --embedded-broker."
+        ) from error
+    made.loop_start()

@@ -1,0 +1,71 @@
+"""Messages on their way out: rows written with the records, sent after commit, repeated until confirmed, then erased."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from cloud_stub.stores.repository import Stores
+from cloud_stub.stores.tables import directive
+
+#: A message that nobody confirmed is sent again after this many seconds, then after twice as many, and so on.
+FIRST_REPEAT_S = 1.0
+LONGEST_REPEAT_S = 60.0
+
+#: A third party that leaves a deletion request unanswered so often is taken to be silent. About two seconds: the
+#: emulator's third parties answer at once or never.
+DELETION_ATTEMPTS = 2
+
+Publish = Callable[[str, bytes], None]
+
+
+class Outgoing:
+    """Sends what the directive table holds. The table is the truth; what is due when is known in memory only."""
+
+    def __init__(self, stores: Stores, publish: Publish) -> None:
+        """`publish(topic, payload)` hands one message to MQTT."""
+        self._stores, self._publish = stores, publish
+        self._due: dict[str, tuple[float, float]] = {}
+
+    def send_due(self) -> list[str]:
+        """Send what is new or unconfirmed for too long. Returns ids of deletion requests that nobody answers."""
+        now = time.monotonic()
+        with self._stores.read() as connection:
+            waiting = connection.execute(select(directive.c.id, directive.c.purpose, directive.c.attempts)).all()
+            due = [row for row in waiting if self._due.get(row.id, (0.0, 0.0))[0] <= now]
+            silent = [row.id for row in due if row.purpose == "delete" and row.attempts >= DELETION_ATTEMPTS]
+            ids = [row.id for row in due if row.id not in silent]
+            messages = _messages(connection, ids)
+        self._due = {row.id: self._due[row.id] for row in waiting if row.id in self._due}
+        for row_id, topic, payload in messages:
+            pause = self._due.get(row_id, (0.0, FIRST_REPEAT_S / 2))[1] * 2
+            self._due[row_id] = (now + pause, min(pause, LONGEST_REPEAT_S))
+            self._publish(topic, payload)
+        asked = [row.id for row in due if row.purpose == "delete" and row.id in ids]
+        if asked:
+            with self._stores.write() as connection:
+                one_more = directive.c.attempts + 1
+                connection.execute(update(directive).where(directive.c.id.in_(asked)).values(attempts=one_more))
+        return silent
+
+    def waiting(self) -> int:
+        """How many messages nobody has confirmed yet."""
+        with self._stores.read() as connection:
+            return count(connection)
+
+
+def count(connection: Connection) -> int:
+    """How many messages are on their way."""
+    return connection.execute(select(func.count()).select_from(directive)).scalar_one()
+
+
+def confirm(connection: Connection, ids: list[str], recipient: str) -> None:
+    """Erase what that recipient has confirmed; it cannot confirm another's."""
+    connection.execute(delete(directive).where(directive.c.id.in_(ids), directive.c.recipient == recipient))
+
+
+def _messages(connection: Connection, ids: list[str]) -> list[tuple[str, str, bytes]]:
+    if not ids:
+        return []
+    wanted = select(directive.c.id, directive.c.topic, directive.c.payload).where(directive.c.id.in_(ids))
+    return [(row.id, row.topic, row.payload) for row in connection.execute(wanted.order_by(directive.c.id))]

@@ -1,0 +1,81 @@
+"""The ledger: an append-only, hash-chained list of what was decided about records. Ids are pseudonyms, words never."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from cloud_stub.contract.messages import rfc3339
+from cloud_stub.stores.keys import Keys
+from cloud_stub.stores.tables import ledger
+
+START = "0" * 64
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a rule does to some records of one kind of one account."""
+
+    account: str
+    trigger: str
+    action: str
+    store: str
+    kind: str
+    rule: str
+    interactions: tuple[str, ...]
+    records: int
+    cause: str = ""
+    """The deletion (scope id) that it follows from, so that a repeated deletion is not written twice."""
+
+
+def append(connection: Connection, keys: Keys, at: datetime, decisions: Iterable[Decision]) -> None:
+    """Write the decisions to the end of the chain, in the caller's transaction."""
+    last = connection.execute(select(ledger.c.seq, ledger.c.hash).order_by(ledger.c.seq.desc()).limit(1)).first()
+    seq, previous = (last.seq, last.hash) if last else (0, START)
+    rows = []
+    for decision in decisions:
+        seq += 1
+        row = {
+            "seq": seq,
+            "at": rfc3339(at),
+            "trigger": decision.trigger,
+            "action": decision.action,
+            "store": decision.store,
+            "kind": decision.kind,
+            "rule": decision.rule,
+            "account": keys.pseudonym(decision.account, ""),
+            "interactions": [keys.pseudonym(decision.account, name) for name in decision.interactions],
+            "records": decision.records,
+            "cause": decision.cause,
+            "previous": previous,
+        }
+        previous = row["hash"] = _hash(row)
+        rows.append(row)
+    if rows:
+        connection.execute(insert(ledger), rows)
+
+
+def holds(connection: Connection, cause: str) -> bool:
+    """Whether a deletion's decisions are in the chain already."""
+    return connection.execute(select(ledger.c.seq).where(ledger.c.cause == cause).limit(1)).first() is not None
+
+
+def verify(connection: Connection) -> Iterator[str]:
+    """One line for each break of the chain: an entry that was changed, taken out or put in."""
+    previous, seq = START, 0
+    for entry in connection.execute(select(ledger).order_by(ledger.c.seq)).mappings():
+        row = dict(entry)
+        seq += 1
+        if row["seq"] != seq or row["previous"] != previous:
+            yield f"entry {row['seq']} does not follow the one before it"
+        if _hash(row) != row["hash"]:
+            yield f"entry {row['seq']} was changed after it was written"
+        previous, seq = row["hash"], row["seq"]
+
+
+def _hash(row: dict[str, object]) -> str:
+    text = json.dumps({name: row[name] for name in sorted(row) if name != "hash"}, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,41 @@
+"""The keys that make ledger pseudonyms: one per account, in a file of their own.
+
+Whoever destroys an account's key makes every pseudonym of that account point to nobody, in every copy at once.
+"""
+
+import hmac
+import secrets
+from pathlib import Path
+
+from cloud_stub.stores import sqlite
+
+
+class Keys:
+    """keys.db: account -> 32 random bytes. Also the file that backups never take."""
+
+    def __init__(self, data: Path) -> None:
+        """Open, and create, `data`/cloud/keys.db."""
+        file = data / "cloud" / "keys.db"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite.connect({"keys": file})
+        file.chmod(0o600)
+        self._connection.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
+        self._cache: dict[str, bytes] = {}
+
+    def pseudonym(self, account: str, name: str) -> str:
+        """HMAC-SHA256 of `name` under the account's key, 128 bits in hex; the key is made at first use."""
+        key = self._cache.get(account) or self._load(account)
+        return hmac.digest(key, name.encode(), "sha256")[:16].hex()
+
+    def _load(self, account: str) -> bytes:
+        # Another process may make the key at the same moment: whichever row is there in the end is the key.
+        self._connection.execute(
+            "INSERT INTO account_key VALUES (?, ?) ON CONFLICT DO NOTHING", (account, secrets.token_bytes(32))
+        )
+        (key,) = self._connection.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
+        self._cache[account] = key
+        return bytes(key)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()

@@ -1,0 +1,63 @@
+"""The stores of one data folder behind one connection: open, read, write, and forget physically."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from cloud_stub.stores import sqlite
+from cloud_stub.stores.tables import STORES, metadata
+
+#: SQLite calls the first file of a connection main.
+_SCHEMAS = {STORES[0]: "main"}
+
+
+class Stores:
+    """All stores of a data folder. One thread at a time; other processes may work on the same folder."""
+
+    def __init__(self, data: Path) -> None:
+        """Open, and create what is missing, under `data`/cloud. Raises OSError where that cannot be written."""
+        self.folder = data / "cloud"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        self.files = {store: self.folder / f"{store}.db" for store in STORES}
+        self._raw = sqlite.connect(self.files)
+        self._engine = _engine(self._raw)
+        with self.write() as connection:
+            metadata.create_all(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that holds the write lock from its start; commits at the end, rolls back on any error."""
+        with self._engine.connect().execution_options(begin="IMMEDIATE") as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one moment of every store. Keep it short: it delays a checkpoint."""
+        with self._engine.connect().execution_options(begin="DEFERRED") as connection, connection.begin():
+            yield connection
+
+    def checkpoint(self) -> None:
+        """After an erasure: leave no deleted row in any log. Raises sqlite.ErasureNotPhysical when it cannot."""
+        sqlite.checkpoint(self._raw)
+
+    def close(self) -> None:
+        """Close the files. What was committed stays."""
+        self._engine.dispose()
+        self._raw.close()
+
+
+def _engine(raw: sqlite3.Connection) -> Engine:
+    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+
+    # The driver must not open transactions of its own: a read that becomes a write would then meet SQLITE_BUSY.
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        kind = connection.get_execution_options().get("begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {kind}")
+
+    return engine.execution_options(schema_translate_map=_SCHEMAS)

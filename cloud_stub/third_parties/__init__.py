@@ -1,0 +1,1 @@
+"""Skill developers: what they hold is theirs, and only messages reach them."""
