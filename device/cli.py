@@ -1,0 +1,206 @@
+"""`echo-device`: the emulated smart speaker on the command line."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloud_stub.contract import address
+from device.errors import EchoError
+
+if TYPE_CHECKING:
+    from device.echo import Echo, Exchange
+
+# Libraries are imported by the command that needs them: `--help` should not wait for a speech recogniser.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, or 2 for an error that the person can mend."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except EchoError as error:
+        print(f"echo-device: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="echo-device", description="An emulated Echo-style smart speaker.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    device = argparse.ArgumentParser(add_help=False)
+    device.add_argument("--device", default="kitchen", metavar="NAME", help="this device's name (default: kitchen)")
+    device.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
+    device.add_argument("--wake-word", default="alexa", metavar="WORD", help="default: alexa")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: the user's own)")
+    common.add_argument("--model", metavar="NAME|DIR", help="a Vosk model (default: the small one that ships)")
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
+
+    run = commands.add_parser("run", parents=[device, common], help="listen to the microphone")
+    run.set_defaults(command=_run)
+    run.add_argument("--microphone", metavar="NAME", help="by name or a part of it (default: the system's)")
+    run.add_argument("--once", action="store_true", help="stop after the first answered interaction")
+
+    hear = commands.add_parser("hear", parents=[device, common, as_json], help="hear sound files as if spoken")
+    hear.set_defaults(command=_hear)
+    hear.add_argument("files", nargs="+", metavar="FILE", help="any sound file: WAV, FLAC, OGG, MP3")
+    hear.add_argument("--timeout", type=float, default=20.0, metavar="S", help="wait so long for the cloud (20 s)")
+
+    demo = commands.add_parser("demo", parents=[common, as_json], help="say it, delete it, see what stays")
+    demo.set_defaults(command=_demo)
+    demo.add_argument("--policy", default="amazon-2019", metavar="NAME|FILE", help="retention policy (amazon-2019)")
+    demo.add_argument("--real-time", action="store_true", help="at the pace of speech, aloud where there is a speaker")
+    demo.add_argument("--sounds", type=Path, metavar="DIR", help="another set of spoken requests")
+
+    microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs there are")
+    microphones.set_defaults(command=_microphones)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from device.audio_source import Microphone  # noqa: PLC0415
+
+    echo = _echo(options)
+    try:
+        with Microphone(options.microphone) as microphone:
+            print(f"listening on {microphone.description}; say {options.wake_word!r}. Stop with Ctrl-C.", flush=True)
+            echo.uplink.connect(must=False)
+            blocks = _until_answered(microphone, echo) if options.once else microphone
+            echo.listen(blocks, "microphone")
+            if options.once:
+                echo.settle(20.0)
+    finally:
+        echo.close()
+    return 0
+
+
+def _until_answered(microphone: Any, echo: "Echo") -> Any:
+    """The microphone's blocks until one request was heard."""
+    for block in microphone:
+        yield block
+        if any(exchange.interaction.transcript for exchange in echo.exchanges):
+            return
+
+
+def _hear(options: argparse.Namespace) -> int:
+    from device.audio_source import Recording  # noqa: PLC0415
+
+    # Open all before hearing any: a misspelled name should not be found out half way.
+    recordings = [Recording(file) for file in options.files]
+    echo = _echo(options)
+    try:
+        echo.uplink.connect(must=True)
+        heard = []
+        for recording in recordings:
+            already = len(echo.exchanges)
+            echo.listen(recording, "file")
+            echo.settle(options.timeout)
+            new = list(echo.exchanges)[already:]
+            heard += [_told(recording.name, exchange) for exchange in new] or [{"file": recording.name, "heard": None}]
+            if not new and not options.json:
+                print(f"{recording.name}: no {options.wake_word!r} was heard in it")
+    finally:
+        echo.close()
+    if options.json:
+        print(json.dumps(heard, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _told(file: str, exchange: "Exchange") -> dict[str, Any]:
+    return {
+        "file": file,
+        "id": exchange.interaction.id,
+        "heard": exchange.interaction.transcript,
+        "intent": exchange.intent,
+        "response": exchange.response,
+        "answer": exchange.answer,
+    }
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from device import demo  # noqa: PLC0415
+    from device.spoken_requests import FOLDER  # noqa: PLC0415
+
+    def tell(line: str) -> None:
+        if not options.json:
+            print(line + "\n", flush=True)
+
+    ring = _ring(quiet=options.json)
+    story = demo.run(
+        options.policy,
+        options.data,
+        options.model,
+        real_time=options.real_time,
+        sounds=options.sounds or FOLDER,
+        tell=tell,
+        show=ring,
+    )
+    if options.json:
+        print(json.dumps(asdict(story), indent=2, ensure_ascii=False))
+    else:
+        from device.story import print_story  # noqa: PLC0415
+
+        print_story(story)
+    return 1 if story.unexplained else 0
+
+
+def _microphones(options: argparse.Namespace) -> int:
+    from device.audio_source import microphones  # noqa: PLC0415
+
+    names = microphones()
+    if options.json:
+        print(json.dumps(names))
+    else:
+        print("\n".join(names) or "no input is known to PortAudio. Plug a microphone in and try again.")
+    return 0
+
+
+def _echo(options: argparse.Namespace) -> "Echo":
+    from device import speech_models  # noqa: PLC0415
+    from device.echo import Echo  # noqa: PLC0415
+
+    try:
+        broker = address.BrokerAddress.parse(options.broker)
+    except ValueError as error:
+        raise EchoError(str(error)) from error
+    quiet = getattr(options, "json", False)
+
+    def say(exchange: "Exchange") -> None:
+        if not quiet:
+            print(f"heard   {exchange.interaction.transcript}\nanswer  {exchange.response}", flush=True)
+
+    return Echo(
+        options.device,
+        options.data or _default_data(),
+        broker,
+        speech_models.load(speech_models.locate(options.model)),
+        wake_word=options.wake_word,
+        show=_ring(quiet=quiet),
+        say=say,
+    )
+
+
+def _ring(*, quiet: bool) -> Callable[[Any], None]:
+    """The light ring in the terminal, on standard error; none where a program reads us."""
+    if quiet:
+        return lambda _: None
+    from device.light_ring import Terminal  # noqa: PLC0415
+
+    return Terminal().show
+
+
+def _default_data() -> Path:
+    import platformdirs  # noqa: PLC0415
+
+    return platformdirs.user_data_path("residual-echo", appauthor=False)

@@ -1,0 +1,91 @@
+"""Finds and loads Vosk models. A small English one ships with the device and is the default."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device.errors import EchoError
+
+DEFAULT = "echo-small-en"
+"""Name of the model that ships with the device."""
+
+SHIPPED = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class SpeechModel:
+    """A Vosk model in memory; any number of recognisers share it."""
+
+    name: str
+    path: Path
+    vosk_model: Any
+    """The `vosk.Model`."""
+
+
+def locate(name_or_path: str | None = None) -> Path:
+    """The folder of a model: None or "echo-small-en" is the one that ships, anything else a path.
+
+    Raises EchoError if there is no such folder.
+    """
+    path = SHIPPED / DEFAULT if name_or_path in (None, DEFAULT) else Path(str(name_or_path)).expanduser()
+    if not path.is_dir():
+        raise EchoError(f"There is no folder {str(path)!r}. Give {DEFAULT!r} or the folder of an unpacked Vosk model.")
+    return path
+
+
+def load(path: Path) -> SpeechModel:
+    """Load the model in the folder `path`; the shipped one takes 20 ms.
+
+    Raises EchoError if it is no Vosk model, or a damaged one. What is there is checked first, and a recogniser is made
+    for proof: Vosk opens the decoding graph only then, and without silence phones it ends the whole process.
+    """
+    _check(path)
+    import vosk  # noqa: PLC0415 - loads Kaldi
+
+    vosk.SetLogLevel(-1)
+    try:
+        with _quiet():
+            model = vosk.Model(str(path))
+            vosk.KaldiRecognizer(model, 16_000)
+    except Exception as error:  # Vosk raises nothing more precise
+        raise EchoError(f"The Vosk model in {str(path)!r} is damaged: {error}. Unpack it again.") from error
+    return SpeechModel(path.resolve().name, path, model)
+
+
+def words(path: Path) -> frozenset[str]:
+    """The words that the model in `path` can hear; empty where it does not say.
+
+    Source: Kaldi's symbol table `graph/words.txt`, a word and its number a line; entries that begin with `<`, `#` or
+    `[` are the decoder's own.
+    """
+    table = path / "graph" / "words.txt"
+    if not table.is_file():
+        return frozenset()
+    symbols = (line.split()[0] for line in table.read_text(encoding="utf-8").splitlines() if line.strip())
+    return frozenset(symbol for symbol in symbols if symbol[0] not in "<#[")
+
+
+def _check(path: Path) -> None:
+    """Raise EchoError unless `path` looks like a Vosk model, of the present layout (am, conf) or the old flat one."""
+    settings = path / "conf" / "model.conf"
+    if (path / "am" / "final.mdl").is_file() and settings.is_file():
+        if "--endpoint.silence-phones" not in settings.read_text(encoding="utf-8", errors="replace"):
+            raise EchoError(f"{str(settings)!r} names no silence phones. Unpack the Vosk model again.")
+    elif not ((path / "final.mdl").is_file() and (path / "mfcc.conf").is_file()):
+        raise EchoError(f"{str(path)!r} is no Vosk model: am/final.mdl or conf/model.conf is missing. Choose another.")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Kaldi writes to the C library's stderr off the terminal: it repeats, at length, what we say."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,95 @@
+"""One request: from the wake word to the end of speech.
+
+Ends where Vosk's own end-pointer finds quiet after the words of a command. Who says only the wake word and then
+thinks is waited for. The transcriber knows the whole vocabulary, so it also checks the wake word: where it heard
+"like a" instead, nobody called, and the sound goes no further.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud_stub.contract.messages import Word
+from device.audio_source import SAMPLE_RATE, Block
+from device.transcriber import Transcriber, Transcript
+from device.wake_word import Wake
+
+LEAD = 3 * SAMPLE_RATE // 10  # samples before the wake word, so that its first sound is whole
+WAIT = 3 * SAMPLE_RATE  # samples after the wake word in which a command may begin
+LONGEST = 15 * SAMPLE_RATE  # samples of a request in all
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A request as it was heard."""
+
+    wake: Wake
+    transcript: Transcript
+    """The words after the wake word; empty if none came. Times are in ms since the start of `sound`."""
+    sound: NDArray[np.int16]
+    """16 kHz mono, shape (n,), from 0.3 s before the wake word to the end of speech: the recording to be stored."""
+    started_at: int
+    """Where `sound` starts, in samples since the beginning of the stream."""
+
+    @property
+    def speech_end(self) -> int:
+        """Where the last word ends, in samples since the beginning of the stream."""
+        last_ms = max((word.end_ms for word in self.transcript.words), default=0)
+        return max(self.wake.end, self.started_at + last_ms * SAMPLE_RATE // 1000)
+
+
+@dataclass(frozen=True)
+class Mistaken:
+    """There was no wake word after all. Nothing is kept of what was said."""
+
+    wake: Wake
+
+
+class Utterance:
+    """Collects the request that follows `wake`, fed from `started_at` (samples of the stream) on."""
+
+    def __init__(self, transcriber: Transcriber, wake: Wake, started_at: int) -> None:
+        self._transcriber = transcriber
+        self._transcriber.start()
+        self._wake = wake
+        self._started_at = started_at
+        self._position = started_at
+        self._sound: list[Block] = []
+
+    def accept(self, block: Block) -> Heard | Mistaken | None:
+        """Listen to the next samples, int16 of shape (n,). Return the outcome once it is over."""
+        self._sound.append(block)
+        self._position += block.size
+        paused = self._transcriber.accept(block)
+        if paused and self._command(self._transcriber.words):
+            return self.finish()
+        if self._position - self._started_at >= LONGEST:
+            return self.finish()
+        if self._position - self._wake.end >= WAIT and not self._transcriber.speaking():
+            return self.finish()
+        return None
+
+    def finish(self) -> Heard | Mistaken:
+        """The request as far as it was heard."""
+        everything = self._transcriber.finish().words
+        if not any(self._is_wake_word(word) for word in everything):
+            return Mistaken(self._wake)
+        words = self._command(everything)
+        transcript = Transcript(" ".join(word.word for word in words), words)
+        return Heard(self._wake, transcript, np.concatenate(self._sound), self._started_at)
+
+    def _is_wake_word(self, word: Word) -> bool:
+        """Whether this is the wake word, at the time at which it woke us."""
+        overlaps = word.start_ms < self._ms(self._wake.end) and word.end_ms > self._ms(self._wake.start)
+        return word.word == self._wake.word and overlaps
+
+    def _command(self, words: Sequence[Word]) -> tuple[Word, ...]:
+        """The words after the wake word, which is what lies mostly before its end."""
+        after = tuple(word for word in words if (word.start_ms + word.end_ms) / 2 >= self._ms(self._wake.end))
+        return after[1:] if after and after[0].word == self._wake.word else after
+
+    def _ms(self, position: int) -> float:
+        """A position in the stream, in samples, as ms since the start of this request's sound."""
+        return (position - self._started_at) * 1000 / SAMPLE_RATE
