@@ -1,4 +1,4 @@
-"""`cloud-stub`: serve, and look into what is stored. Every command takes `--data`; every table also comes as `--json`."""
+"""`cloud-stub`: serve, and look into what is stored. Every command takes `--data`; tables come as `--json` too."""
 
 import argparse
 import json

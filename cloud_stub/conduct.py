@@ -1,5 +1,6 @@
 """Carrying out what the assistant decided: records, requests to third parties, deletions, forgetting, settings."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ class Memory:
         """Remembered facts, newest first."""
         return [row["text"] for row in self.actions(account, "fact")]
 
-    def actions(self, account: str, kind: str) -> list[dict[str, Any]]:
+    def actions(self, account: str, kind: str) -> list[Mapping[str, Any]]:
         """Records of that kind of action, newest first."""
         self._batch.flush()
         table = RECORDS["actions", kind]

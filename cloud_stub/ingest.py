@@ -34,6 +34,7 @@ from cloud_stub.contract.messages import (
     Stored,
     decode,
     new_id,
+    partner_topic,
     read_event_topic,
     rfc3339,
 )
@@ -110,9 +111,11 @@ class Ingest:
             "confirm": self._confirm,
             "error": self._error,
         }
+        if event not in takers:
+            known = ", ".join(takers)
+            self._refuse(batch, message, origin, f"no event is called {event!r}. Expected one of {known}.")
+            return
         try:
-            if event not in takers:
-                raise ValueError(f"no event is called {event!r}. Expected one of {', '.join(takers)}.")
             takers[event](batch, message, origin)
         except ValueError as error:
             self._refuse(batch, message, origin, str(error))
@@ -248,10 +251,11 @@ class Ingest:
         """A third party's reply: it did what it was asked, or has answered a request to delete."""
         try:
             reply = decode(PartnerReply, message.payload)
-            if message.topic != f"partner/v1/{reply.partner}/reply" or reply.partner not in THIRD_PARTIES:
-                raise ValueError(f"{reply.partner} replied on {message.topic}.")
         except ValueError as error:
             self._quarantine(batch, message, _nobody(received_at), str(error))
+            return
+        if reply.partner not in THIRD_PARTIES or message.topic != partner_topic(reply.partner, "reply"):
+            self._quarantine(batch, message, _nobody(received_at), f"{reply.partner} is not who replies here.")
             return
         batch.flush()
         mine = and_(directive.c.id == reply.request, directive.c.recipient == f"partner/{reply.partner}")

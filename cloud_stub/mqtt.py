@@ -1,6 +1,7 @@
 """The cloud's and the third parties' way to the broker: one paho client, set up one way."""
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.errors import CloudError
@@ -12,7 +13,7 @@ def client(client_id: str, address: BrokerAddress, *, manual_ack: bool = False) 
     MQTT 3.1.1, because the embedded broker speaks no other; connect it with `connect`.
     """
     made = mqtt.Client(
-        mqtt.CallbackAPIVersion.VERSION2,
+        CallbackAPIVersion.VERSION2,
         client_id=client_id,
         clean_session=False,
         protocol=mqtt.MQTTv311,

@@ -1,4 +1,4 @@
-"""Messages on their way out: rows written with the records, sent after commit, repeated until confirmed, then erased."""
+"""Messages on their way out: written with the records, sent after commit, repeated until confirmed, then erased."""
 
 import time
 from collections.abc import Callable

@@ -150,7 +150,7 @@ class Server:
             log.warning("the broker is gone (%s); trying again", reason)
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        self._arrived.put(Incoming(message.topic, message.payload, message.mid, message.qos))
+        self._arrived.put(Incoming(message.topic, bytes(message.payload), message.mid, message.qos))
 
 
 def lock(data: Path) -> filelock.BaseFileLock:

@@ -23,7 +23,6 @@ Block = NDArray[np.int16]
 """20 ms of mono sound at 16 kHz, shape (320,)."""
 
 RATES = range(4_000, 768_001)  # Hz; beyond these a header is broken, or the resampler could not follow
-QUEUE = 60 * SAMPLE_RATE // BLOCK  # blocks: a minute of sound while the listener is busy
 PATIENCE = 5.0  # seconds without a block until a microphone counts as dead
 TAIL_LEVEL = 3.0  # effective value in int16 steps, -81 dBFS: quieter than any room, yet not digital silence
 
@@ -42,7 +41,8 @@ class _Blocks:
 
     def push(self, frames: NDArray[np.float32], *, last: bool = False) -> Iterator[Block]:
         """Yield the blocks that `frames`, of shape (n, channels) and range -1..1, completes."""
-        mono = np.nan_to_num(frames.reshape(-1, self._channels)).mean(axis=1, dtype=np.float32)
+        sane = np.clip(np.nan_to_num(frames.reshape(-1, self._channels)), -1, 1)  # a float file may hold anything
+        mono = sane.mean(axis=1, dtype=np.float32)
         if self._resampler is not None:
             mono = self._resampler.resample_chunk(mono, last=last)
         yield from self.add(np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16))
@@ -110,7 +110,7 @@ class Recording:
         try:
             read: NDArray[np.float32] = sound.read(frames, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise EchoError(f"{self.name!r} breaks off: {error}. Copy or record it again.") from error
+            raise EchoError(f"{self.name!r} breaks off: {str(error).rstrip('.')}. Copy or record it again.") from error
         return read
 
 
@@ -149,19 +149,19 @@ class Microphone:
 
     `name` is the device's name or a part of it, None the system's default. It is opened at 16 kHz mono, or, where it
     cannot do that, at its own rate and channels and converted; `description` says which. `overflows` counts the
-    times that PortAudio reported lost input, `dropped` the blocks (oldest first) that fell out of a full queue
-    because nobody took them for a minute.
+    times that PortAudio reported lost input, `dropped` the blocks that nobody took for `keep_s` seconds of sound: then
+    the oldest go first.
 
     Raises EchoError, when entered, if PortAudio or the microphone is missing; while iterated, if no sound arrives
     for 5 s.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, keep_s: float = 60.0) -> None:
         self.name = name
         self.description = ""
         self.overflows = 0
         self.dropped = 0
-        self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUE)
+        self._queue: queue.Queue[bytes | None] = queue.Queue(max(1, round(keep_s * SAMPLE_RATE / BLOCK)))
         self._closed = threading.Event()
         self._stream: Any = None
         self._format = (SAMPLE_RATE, 1)
@@ -183,6 +183,7 @@ class Microphone:
             )
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:
+            self.close()
             raise EchoError(f"The microphone does not open: {error}. Choose another one.") from error
         converted = "" if (rate, channels) == (SAMPLE_RATE, 1) else f", converted to {SAMPLE_RATE} Hz mono"
         self.description = f"{device['name']}: {rate} Hz, channels: {channels}{converted}"
@@ -236,8 +237,9 @@ class Microphone:
     def close(self) -> None:
         """Stop listening, from any thread: iteration ends, and what was not yet taken is forgotten."""
         self._closed.set()
-        if self._stream is not None:
-            self._stream.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
         self._put(None)  # wakes a listener that waits
 
     def __exit__(

@@ -132,26 +132,17 @@ def _demo(options: argparse.Namespace) -> int:
     from device import demo  # noqa: PLC0415
     from device.spoken_requests import FOLDER  # noqa: PLC0415
 
-    def tell(line: str) -> None:
-        if not options.json:
-            print(line + "\n", flush=True)
-
-    ring = _ring(quiet=options.json)
     story = demo.run(
         options.policy,
         options.data,
         options.model,
         real_time=options.real_time,
         sounds=options.sounds or FOLDER,
-        tell=tell,
-        show=ring,
+        tell=None if options.json else print,
+        show=_ring(quiet=options.json or not sys.stderr.isatty()),
     )
     if options.json:
         print(json.dumps(asdict(story), indent=2, ensure_ascii=False))
-    else:
-        from device.story import print_story  # noqa: PLC0415
-
-        print_story(story)
     return 1 if story.unexplained else 0
 
 

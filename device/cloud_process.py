@@ -21,6 +21,12 @@ def ask(data: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+def show(data: Path, *arguments: str) -> None:
+    """Let a `cloud-stub` command print to our standard output, as a person would run it."""
+    sys.stdout.flush()
+    subprocess.run([sys.executable, "-m", "cloud_stub", *arguments, "--data", str(data)], check=False)  # noqa: S603
+
+
 @contextlib.contextmanager
 def running(data: Path, options: Sequence[str]) -> Iterator[str]:
     """A `cloud-stub serve` on that folder while the block runs; yields its broker's address.

@@ -46,13 +46,13 @@ def run(
     *,
     real_time: bool = False,
     sounds: Path = FOLDER,
-    tell: Tell = lambda _: None,
+    tell: Tell | None = None,
     show: Callable[[Any], None] = lambda _: None,
 ) -> Story:
     """Play the story through a device and a cloud of its own, delete by voice, and look at what is left.
 
-    `data` None means a temporary folder. `tell` is told each line of the story. Raises EchoError where a part of the
-    house does not start or does not answer.
+    `data` None means a temporary folder. With `tell`, which is told each line of the story, the cloud prints its table
+    of what is left too. Raises EchoError where a part of the house does not start or does not answer.
     """
     requests = spoken_requests(sounds)
     files = [request.file.name for request in requests]
@@ -77,6 +77,10 @@ def run(
         after = {row["id"] for row in cloud_process.ask(data, "history", "household")}
         deleted = [row["id"] for row in told if row["id"] in before - after or row["id"] in stage.forgotten()]
         report = cloud_process.ask(data, "left", "household")
+        if tell is not None:
+            tell(f"deleted by voice: {len(deleted)} interactions")
+            cloud_process.show(data, "left", "household")
+            tell("")
         walnut = stage.play(_named(requests, WALNUT))
         return Story(
             policy=report["policy"],
@@ -91,7 +95,7 @@ def run(
 class _Stage:
     """Plays requests to the device, one after the other, each until it is answered."""
 
-    def __init__(self, echo: Echo, tell: Tell, *, real_time: bool) -> None:
+    def __init__(self, echo: Echo, tell: Tell | None, *, real_time: bool) -> None:
         self._echo, self._tell, self._real_time = echo, tell, real_time
 
     def play(self, request: SpokenRequest) -> dict[str, str]:
@@ -103,7 +107,8 @@ class _Stage:
         new = list(self._echo.exchanges)[already:]
         said = request.said.split(" ", 1)[1]
         exchange = new[0] if new else None
-        self._tell(_line(said, exchange))
+        if self._tell is not None:
+            self._tell(_line(said, exchange))
         return {
             "id": exchange.interaction.id if exchange else "",
             "said": said,
@@ -119,8 +124,8 @@ class _Stage:
 
 def _line(said: str, exchange: Exchange | None) -> str:
     if exchange is None:
-        return f"said   {said}\nheard  nothing"
-    return f"said   {said}\nheard  {exchange.interaction.transcript}\nanswer {exchange.response}"
+        return f"said    {said}\nheard   nothing\n"
+    return f"said    {said}\nheard   {exchange.interaction.transcript}\nanswer  {exchange.response}\n"
 
 
 def _named(requests: list[SpokenRequest], file: str) -> SpokenRequest:

@@ -18,11 +18,10 @@ from cloud_stub.contract.messages import Attention, Directive, Interaction, Refu
 from device.attention import AttentionState
 from device.audio_source import SAMPLE_RATE, Block
 from device.errors import EchoError
-from device.hearing import Hearing, Listening
+from device.hearing import Event, Hearing, Listening, Mistaken
 from device.outbox import Outbox
 from device.speech_models import SpeechModel
 from device.uplink import Uplink
-from device.utterance import Heard
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +86,7 @@ class Echo:
             self._receive(directive)
 
     def settle(self, timeout_s: float) -> None:
-        """Wait until the cloud has answered everything. Raises EchoError after `timeout_s` seconds without an answer."""
+        """Wait until the cloud has answered everything. Raises EchoError after `timeout_s` seconds in vain."""
         deadline = time.monotonic() + timeout_s
         while len(self.outbox) or not all(exchange.settled() for exchange in self.exchanges):
             if time.monotonic() > deadline:
@@ -103,10 +102,13 @@ class Echo:
         self.uplink.close()
         self.outbox.close()
 
-    def _take(self, event: Listening | Heard, source: Source) -> None:
+    def _take(self, event: Event, source: Source) -> None:
         if isinstance(event, Listening):
             self._woken_at = datetime.now(UTC)
             self._attention.to("listening")
+            return
+        if isinstance(event, Mistaken):
+            self._attention.to("idle")
             return
         self._attention.to("thinking")
         interaction = Interaction(

@@ -40,7 +40,7 @@ class Outbox:
             raise EchoError(f"the outbox in {folder} cannot be opened: {error}. Choose another --data.") from error
 
     def put(self, interaction: Interaction, recording: bytes | None) -> None:
-        """Take the interaction and its recording (FLAC) in one commit. Raises EchoError where the disk takes no more."""
+        """Take the interaction and its recording (FLAC) in one commit. Raises EchoError where the disk is full."""
         rows = [(interaction.id, "interaction", interaction.topic(), encode(interaction))]
         if recording is not None:
             rows.append((interaction.id, "recording", recording_topic(interaction.device, interaction.id), recording))

@@ -64,7 +64,9 @@ def words(path: Path) -> frozenset[str]:
     table = path / "graph" / "words.txt"
     if not table.is_file():
         return frozenset()
-    symbols = (line.split()[0] for line in table.read_text(encoding="utf-8").splitlines() if line.strip())
+    symbols = (
+        line.split()[0] for line in table.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+    )
     return frozenset(symbol for symbol in symbols if symbol[0] not in "<#[")
 
 

@@ -5,6 +5,7 @@ import queue
 import time
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import (
@@ -47,7 +48,7 @@ class Uplink:
         self._acted_on: dict[str, None] = {}
         self.refused_login = ""
         self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id=f"echo-{device}",
             clean_session=False,
             protocol=mqtt.MQTTv311,

@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
+#: A record's own columns, as cloud_stub.stores.tables names them.
+Fields = dict[str, str | int | None]
+
 
 @dataclass(frozen=True)
 class Request:
@@ -32,7 +35,7 @@ class Draft:
 
     store: str
     kind: str
-    fields: dict[str, str | int | None]
+    fields: Fields
 
 
 @dataclass(frozen=True)

@@ -4,24 +4,21 @@ The templates are data: the same files are sampled into sentences for the speech
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hassil import Intents, RecognizeResult, recognize_all
-from hassil.errors import HassilError
-from hassil.parse_expression import ParseExpressionError
-from hassil.parser import ParseError
 
 TEMPLATES = Path(__file__).parent.parent / "intents"
 
-#: Nobody says more than this to a speaker in one breath; a longer text would only cost time.
-MAX_WORDS = 100
+#: A minute of fast speech. Matching takes longer than linear time, so what is longer is not looked at.
+MAX_WORDS = 200
 
-#: Slots whose words are somebody's own: not even a "please" is taken out of them.
-VERBATIM = frozenset({"message", "fact"})
+#: Slots that hold somebody's own words: not even a "please" is taken out of them.
+_VERBATIM = frozenset({"message", "fact"})
 
 _PLEASE = re.compile(r"\s+please$", re.IGNORECASE)
+_PUNCTUATION = re.compile(r"[.,;:!?…]+(?=\s|$)")
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Understood:
     """The intent of a sentence and what was said in its slots, in the order it was said."""
 
     intent: str
-    slots: tuple[tuple[str, str], ...]
+    slots: tuple[tuple[str, str], ...] = ()
 
     def every(self, slot: str) -> list[str]:
         """All that was said in a slot, for those that can come more than once ("milk and eggs")."""
@@ -44,13 +41,45 @@ class Understanding:
     """The templates of one folder, ready to be matched."""
 
     def __init__(self, folder: Path = TEMPLATES) -> None:
-        """Raises ValueError where the folder holds no templates or one that cannot be read, naming it."""
+        """Raises ValueError where the folder holds no templates, and hassil's errors for one that cannot be read."""
         paths = sorted(folder.glob("*.yaml"))
         if not paths:
             raise ValueError(f"{folder} holds no sentence templates. Expected one YAML file a family of requests.")
-        try:
-            self.intents = Intents.from_files(paths)
-            for sentence, rules in self._sentences():
-                sentence.get_required_clauses(rules)
-        except (HassilError, ParseError, ParseExpressionError, KeyError, TypeError, AssertionError) as error:
-            raise ValueError(f"The sentence templates in {folder} cannot be read: {error}") from error
+        self.intents = Intents.from_files(paths)
+
+    def understand(self, text: str) -> Understood | None:
+        """The best reading of the text, or None where no template fits it or it is longer than MAX_WORDS."""
+        text = _PUNCTUATION.sub("", text.replace("\u2019", "'"))
+        words = text.lower().split()
+        if not words or len(words) > MAX_WORDS:
+            return None
+        readings = [
+            reading
+            for reading in recognize_all(" ".join(text.split()), self.intents)
+            if _keeps_words_whole(reading, frozenset(words))
+        ]
+        if not readings:
+            return None
+        best = min(readings, key=_preference)
+        return Understood(
+            best.intent.name,
+            tuple(
+                (slot.name, _said(str(slot.value), verbatim=not slot.is_wildcard or slot.name in _VERBATIM))
+                for slot in best.entities_list
+            ),
+        )
+
+
+def _keeps_words_whole(reading: RecognizeResult, words: frozenset[str]) -> bool:
+    """False where a slot starts or ends inside a word: hassil matches letters, and reads "samantha" as "sam"."""
+    return all(words.issuperset(slot.text.lower().split()) for slot in reading.entities_list)
+
+
+def _preference(reading: RecognizeResult) -> tuple[int, int, int, str]:
+    """Smallest for the reading that leaves least to wildcards, then that has most words of its template."""
+    wild = [slot.text for slot in reading.entities_list if slot.is_wildcard]
+    return len(wild), -reading.text_chunks_matched, sum(map(len, wild)), reading.intent.name
+
+
+def _said(value: str, *, verbatim: bool) -> str:
+    return value.strip() if verbatim else _PLEASE.sub("", value.strip())

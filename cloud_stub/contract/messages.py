@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-VERSION = 1
+VERSION: Literal[1] = 1
 ROOT = f"echo/v{VERSION}"
 PARTNER_ROOT = f"partner/v{VERSION}"
 
@@ -37,9 +37,10 @@ Part = Literal["interaction", "recording"]
 Source = Literal["microphone", "file", "injected", "text"]
 
 
-def new_id() -> str:
-    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random, so that ids sort by time."""
-    value = (time.time_ns() // 1_000_000 & (2**48 - 1)) << 80 | int.from_bytes(os.urandom(10))
+def new_id(at: datetime | None = None) -> str:
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds (of `at`, or now), then random, so that ids sort by time."""
+    milliseconds = int(at.timestamp() * 1000) if at is not None else time.time_ns() // 1_000_000
+    value = (milliseconds & (2**48 - 1)) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return str(uuid.UUID(int=value))
@@ -181,6 +182,9 @@ class PartnerReply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     reason: Text = ""
 
 
+#: Directives by the last segment of their topic.
+DIRECTIVES: dict[str, type[Directive]] = {kind.name: kind for kind in (Stored, Forgotten, Refused, Speak)}
+
 #: Events that carry JSON, by the last segment of their topic. A recording's event is bytes.
 EVENTS: dict[str, type[Interaction | Confirm | DeviceError]] = {
     kind.name: kind for kind in (Interaction, Confirm, DeviceError)
@@ -230,7 +234,7 @@ def read_event_topic(topic: str) -> tuple[str, str, str | None]:
 M = TypeVar("M", bound=Struct)
 
 
-def decode(kind: type[M], payload: bytes) -> M:
+def decode(kind: type[M], payload: bytes | bytearray) -> M:
     """`payload` as a message of that kind. Raises ValueError naming what is wrong and what was expected."""
     try:
         return msgspec.json.decode(payload, type=kind)

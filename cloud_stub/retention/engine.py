@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, or_, select, update
 
@@ -22,7 +23,7 @@ from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive, quarantine, seen
 
-USER_DELETE = "user_delete"
+USER_DELETE: Literal["user_delete"] = "user_delete"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Times are RFC 3339 UTC text of one width, so that text order is time order.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import JSON, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
@@ -22,7 +23,7 @@ STORES = ("ledger", "primary", "subsystems", "actions", "commerce", "training", 
 RECORD_COLUMNS = ("account", "interaction", "position", "device", "at", "received_at", "deleted_at")
 
 
-def _record(store: str, kind: str, *columns: Column[object], large: bool = False) -> Table:
+def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -> Table:
     """A record's table, clustered by account and time-ordered interaction id (a rowid table where rows are large)."""
     return Table(
         kind,

@@ -1,0 +1,41 @@
+# Two commands do everything: `make demo` and `make test`. Each installs what it needs into .venv first, with pip alone.
+
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: demo run test check soak bench clean
+
+demo: .venv/cloud
+	$(BIN)/echo-device demo
+
+# The cloud stub with a broker of its own, and the device on the microphone; Ctrl-C stops both.
+run: .venv/cloud
+	$(BIN)/cloud-stub serve --embedded-broker & cloud=$$!; trap "kill $$cloud" EXIT; $(BIN)/echo-device run
+
+test: .venv/test
+	$(BIN)/python -m pytest
+
+check: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+soak: .venv/test
+	RESIDUAL_ECHO_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 3600
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/cloud: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cloud]'
+	@touch $@
+
+.venv/test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ .venv/cloud
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,17 @@
+"""What several rooms' tests need."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.processes import missing
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder with people's recordings: train/, dev/, transcripts.tsv. They are not part of this repository."""
+    folder = os.environ.get("RESIDUAL_ECHO_RECORDINGS")
+    if not folder:
+        missing("people's recordings", "set RESIDUAL_ECHO_RECORDINGS to their folder")
+    return Path(str(folder))
