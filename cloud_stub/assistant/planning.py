@@ -101,7 +101,8 @@ def _listing(request: Request, asked: Understood, memory: Memory, kind: str, nam
         thing = [second_person(str(row.get(named_by) or ""))] if row.get(named_by) else []
         when = [spoken_moment(at, request.now) + spoken_every(str(row.get("recurrence") or ""))] if at else []
         things.append(" ".join(thing + when))
-    return Outcome(asked.intent, f"You have {counted(len(rows), kind)}: {'; '.join(filter(None, things))}.")
+    details = "; ".join(filter(None, things))
+    return Outcome(asked.intent, f"You have {counted(len(rows), kind)}{details and f': {details}'}.")
 
 
 def _ahead(

@@ -6,12 +6,14 @@ The answers promise nothing that a policy may not keep: they speak of recordings
 from datetime import UTC, datetime, time, timedelta
 
 from cloud_stub.assistant.outcome import Change, Deletion, Memory, Outcome, Request
+from cloud_stub.assistant.spoken_time import number
 from cloud_stub.assistant.understanding import Understood
 from cloud_stub.assistant.wording import counted, joined
 
 _KINDS = ("alarm", "reminder", "meeting", "message", "list_item", "timer")
 
-_SPOKEN_PERIOD = {"Y": "year", "M": "month", "D": "day"}
+#: ISO 8601 periods of the units that a setting is spoken in, and how many of them it means.
+_PERIODS = {"day": ("D", 1), "week": ("D", 7), "month": ("M", 1), "year": ("Y", 1)}
 
 
 def delete_last(_request: Request, asked: Understood, _memory: Memory) -> Outcome:
@@ -36,13 +38,14 @@ def delete_all(_request: Request, asked: Understood, _memory: Memory) -> Outcome
 
 def change_setting(_request: Request, asked: Understood, _memory: Memory) -> Outcome:
     """ "Delete my recordings after three months", "do not save my recordings"."""
-    setting, value = asked.said("setting"), asked.said("value")
-    match setting, value:
-        case "auto_delete", "never":
+    setting, value, period = asked.said("setting"), asked.said("value"), asked.said("period")
+    match setting:
+        case "auto_delete" if period:
+            value = _period(period)
+            response = f"I'll delete your recordings after {period}."
+        case "auto_delete":
             response = "I'll keep your recordings until you delete them."
-        case "auto_delete", _:
-            response = f"I'll delete your recordings after {_period(value)}."
-        case "save_recordings", _:
+        case "save_recordings":
             response = "I'll save your recordings." if value == "yes" else "I won't save your recordings from now on."
         case _:
             response = f"Your recordings may {'' if value == 'yes' else 'not '}be used for training."
@@ -53,9 +56,8 @@ def ask_about_me(request: Request, asked: Understood, memory: Memory) -> Outcome
     """ "What do you know about me": how much of what, but not the words themselves, for whoever else is listening."""
     facts = len(memory.facts(request.account))
     held = [(len(memory.actions(request.account, kind)), kind.replace("_", " ")) for kind in _KINDS]
-    known = joined(
-        [counted(amount, kind) for amount, kind in [(facts, "thing you told me to remember"), *held] if amount]
-    )
+    told = [f"{counted(facts, 'thing')} you told me to remember"] if facts else []
+    known = joined(told + [counted(amount, kind) for amount, kind in held if amount])
     page = "Your recordings, and whatever else is left of them, are shown on the privacy page."
     return Outcome(asked.intent, f"I know {known or 'nothing that you asked me to keep'}. {page}")
 
@@ -80,6 +82,8 @@ def _range(span: str, now: datetime) -> tuple[datetime, datetime]:
     return min(ends[0], ends[2]), min(ends[1], ends[2])
 
 
-def _period(iso: str) -> str:
-    """ "P3M" as "3 months"."""
-    return counted(int(iso[1:-1]), _SPOKEN_PERIOD[iso[-1]])
+def _period(words: str) -> str:
+    """An ISO 8601 period from "three months", "a week", "forty five days"."""
+    amount, _, unit = words.rpartition(" ")
+    letter, times = _PERIODS[unit.removesuffix("s")]
+    return f"P{(number(amount) or 1) * times}{letter}"

@@ -111,7 +111,7 @@ def moment(words: str, now: datetime, of_day: str | None = None) -> datetime | N
         whole_days = not ahead % timedelta(days=1)
         return (now + ahead).astimezone(UTC) if whole_days else now.astimezone(UTC) + ahead
     said = words.split()
-    for cut in range(len(said) + 1):
+    for cut in range(len(said) + 1) if said else ():
         for on, at in ((said[:cut], said[cut:]), (said[cut:], said[:cut])):
             found = _moment(" ".join(on), " ".join(at), now, of_day)
             if found is not None:

@@ -239,7 +239,7 @@ def decode(kind: type[M], payload: bytes | bytearray) -> M:
     try:
         return msgspec.json.decode(payload, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"not a {kind.__name__} message: {error}") from error
+        raise ValueError(f"no {kind.__name__} message: {error}") from error
 
 
 def encode(message: Struct) -> bytes:

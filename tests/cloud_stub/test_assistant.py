@@ -1,52 +1,12 @@
 """What is asked, what is to be done, what is answered."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cloud_stub.assistant import (
-    Assistant,
-    Change,
-    Deletion,
-    Draft,
-    Forget,
-    Outcome,
-    PartnerOrder,
-    Request,
-)
-
-BERLIN = ZoneInfo("Europe/Berlin")
-LOS_ANGELES = ZoneInfo("America/Los_Angeles")
-#: A wednesday, five past three in the afternoon in Berlin, five past six in the morning in Los Angeles.
-AT = datetime(2026, 6, 3, 13, 5, tzinfo=UTC)
-
-ASSISTANT = Assistant()
-
-Row = Mapping[str, str | int | None]
-
-
-@dataclass
-class Remembered:
-    """A Memory of what the test says, newest first."""
-
-    told: list[str] = field(default_factory=list)
-    done: dict[str, list[Row]] = field(default_factory=dict)
-
-    def facts(self, account: str) -> list[str]:
-        assert account == "household"
-        return self.told
-
-    def actions(self, account: str, kind: str) -> list[Row]:
-        assert account == "household"
-        return self.done.get(kind, [])
-
-
-def ask(text: str, *told: str, at: datetime = AT, zone: ZoneInfo = BERLIN, **done: list[Row]) -> Outcome:
-    return ASSISTANT.answer(Request("household", "id", "kitchen", at, zone, text), Remembered([*told], done))
+from cloud_stub.assistant import Assistant, Draft, Outcome, PartnerOrder
+from tests.cloud_stub.asking import BERLIN, LOS_ANGELES, Row, ask
 
 
 @pytest.mark.parametrize(
@@ -228,120 +188,6 @@ def test_each_item_on_a_list_is_a_record_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "zone", "since", "until"),
-    [
-        ("delete everything i said today", BERLIN, "2026-06-02T22:00", "2026-06-03T13:05"),
-        ("delete everything i said today", LOS_ANGELES, "2026-06-03T07:00", "2026-06-03T13:05"),
-        ("delete everything i said yesterday", BERLIN, "2026-06-01T22:00", "2026-06-02T22:00"),
-        ("delete all my voice recordings from this week", BERLIN, "2026-05-31T22:00", "2026-06-03T13:05"),
-        ("delete everything i said last week", BERLIN, "2026-05-24T22:00", "2026-05-31T22:00"),
-        ("delete everything i said this month", BERLIN, "2026-05-31T22:00", "2026-06-03T13:05"),
-        ("delete everything i said this morning", BERLIN, "2026-06-02T22:00", "2026-06-03T10:00"),
-        ("delete everything i said this afternoon", BERLIN, "2026-06-03T10:00", "2026-06-03T13:05"),
-        ("delete everything i said in the last hour", BERLIN, "2026-06-03T12:05", "2026-06-03T13:05"),
-    ],
-)
-def test_a_range_is_deleted_by_the_households_clock(text: str, zone: ZoneInfo, since: str, until: str) -> None:
-    deletion = ask(text, zone=zone).deletion
-    ends = (datetime.fromisoformat(f"{end}+00:00") for end in (since, until))
-    assert deletion == Deletion("range", *ends)
-
-
-@pytest.mark.parametrize(
-    ("at", "zone", "since"),
-    [
-        # The nights on which the clocks change: midnight still had the old time.
-        (datetime(2026, 3, 29, 10, 0, tzinfo=UTC), BERLIN, datetime(2026, 3, 28, 23, 0, tzinfo=UTC)),
-        (datetime(2026, 10, 25, 10, 0, tzinfo=UTC), BERLIN, datetime(2026, 10, 24, 22, 0, tzinfo=UTC)),
-        (datetime(2026, 11, 1, 20, 0, tzinfo=UTC), LOS_ANGELES, datetime(2026, 11, 1, 7, 0, tzinfo=UTC)),
-    ],
-)
-def test_today_begins_at_local_midnight_when_the_clocks_change(at: datetime, zone: ZoneInfo, since: datetime) -> None:
-    assert ask("delete everything i said today", at=at, zone=zone).deletion == Deletion("range", since, at)
-
-
-def test_the_last_or_everything_can_be_deleted() -> None:
-    assert ask("delete what i just said").deletion == Deletion("last")
-    assert ask("erase the last thing i said please").deletion == Deletion("last")
-    assert ask("delete everything").deletion == Deletion("all")
-    assert ask("delete all my voice recordings").deletion == Deletion("all")
-
-
-@pytest.mark.parametrize(
-    ("text", "setting", "value"),
-    [
-        ("delete my recordings after three months", "auto_delete", "P3M"),
-        ("delete all my voice recordings after eighteen months", "auto_delete", "P18M"),
-        ("keep my recordings for a week", "auto_delete", "P7D"),
-        ("never delete my recordings", "auto_delete", "never"),
-        ("do not save my recordings", "save_recordings", "no"),
-        ("stop saving my recordings", "save_recordings", "no"),
-        ("don't record me", "save_recordings", "no"),
-        ("save my recordings", "save_recordings", "yes"),
-        ("do not use my voice for training", "use_for_improvement", "no"),
-        ("don't use my recordings for training", "use_for_improvement", "no"),
-        ("use my voice for training", "use_for_improvement", "yes"),
-    ],
-)
-def test_a_setting_can_be_changed_by_voice(text: str, setting: str, value: str) -> None:
-    assert ask(text).change == Change(setting, value)
-
-
-TOLD = ("i parked on level three", "my locker code is one two", "the keys are in the drawer", "bob is allergic to milk")
-
-
-@pytest.mark.parametrize(
-    ("question", "answer"),
-    [
-        ("what am i allergic to", "You told me that you are allergic to walnuts."),
-        ("what is bob allergic to", "You told me that bob is allergic to milk."),
-        ("what is my locker code", "You told me that your locker code is one two."),
-        ("what's my code please", "You told me that your locker code is one two."),
-        ("where are my keys", None),
-        ("where are the keys", "You told me that the keys are in the drawer."),
-        ("where did i park", "You told me that you parked on level three."),
-        ("what is my pin", None),
-        ("when is my anniversary", None),
-    ],
-)
-def test_what_was_told_is_recalled(question: str, answer: str | None) -> None:
-    outcome = ask(question, *TOLD, "i am allergic to walnuts")
-    assert outcome.intent == "RecallFact"
-    assert outcome.response == answer if answer else "I don't know" in outcome.response
-
-
-def test_the_newest_of_two_matching_facts_is_recalled() -> None:
-    told = ("i parked on level five", "i parked on level three")
-    assert ask("where did i park", *told).response == "You told me that you parked on level five."
-
-
-def test_a_fact_about_somebody_else_does_not_answer_for_the_household() -> None:
-    assert "I don't know" in ask("what am i allergic to", "bob is allergic to milk").response
-
-
-def test_all_that_was_told_can_be_asked_for() -> None:
-    outcome = ask("what did i ask you to remember", "i'm tall", "my code is one")
-    assert outcome.response == "You told me that you're tall and your code is one."
-    assert "I don't know" in ask("what did i ask you to remember").response
-
-
-def test_what_was_told_can_be_forgotten() -> None:
-    told = ("my code is one", "my anniversary is on june first")
-    assert ask("forget that", *told).forget == Forget()
-    assert ask("forget what i told you about my anniversary", *told).forget == Forget("my anniversary")
-    assert ask("forget that my code is one", *told).forget == Forget("my code is one")
-    assert ask("forget everything", *told).forget == Forget(every=True)
-    assert ask("forget about my wallet", *told).forget is None
-
-
-def test_what_is_known_is_told_in_numbers_and_not_in_words() -> None:
-    outcome = ask("what do you know about me", "my code is one", alarm=[{"time": "07:00"}, {"time": "08:00"}])
-    assert "1 thing you told me to remember and 2 alarms" in outcome.response
-    assert "code" not in outcome.response
-    assert "nothing that you asked me to keep" in ask("what do you know about me").response
-
-
-@pytest.mark.parametrize(
     ("text", "zone", "answer"),
     [
         ("what time is it", BERLIN, "It's 3:05 PM."),
@@ -352,27 +198,6 @@ def test_what_is_known_is_told_in_numbers_and_not_in_words() -> None:
 )
 def test_the_time_is_that_of_the_household(text: str, zone: ZoneInfo, answer: str) -> None:
     assert ask(text, zone=zone).response == answer
-
-
-def test_what_is_to_come_is_listed_soonest_first() -> None:
-    alarms: list[Row] = [
-        {"time": "07:00", "recurrence": "daily", "due": "2026-06-01T05:00:00.000000Z"},
-        {"time": "16:00", "recurrence": "", "due": "2026-06-03T14:00:00.000000Z"},
-        {"time": "08:00", "recurrence": "", "due": "2026-06-02T06:00:00.000000Z"},
-    ]
-    response = ask("what alarms do i have", alarm=alarms).response
-    assert response == "You have 2 alarms: today at 4:00 PM; tomorrow at 7:00 AM, every day."
-    reminders: list[Row] = [{"about": "my anniversary", "due": None, "recurrence": ""}]
-    assert ask("what are my reminders", reminder=reminders).response == "You have 1 reminder: your anniversary."
-    timers: list[Row] = [{"seconds": 600, "due": "2026-06-03T13:10:00.000000Z"}]
-    assert ask("how much time is left on my timer", timer=timers).response == "There is 5 minutes left."
-    items: list[Row] = [{"list": "shopping", "item": "eggs"}, {"list": "to do", "item": "vote"}]
-    assert ask("what's on my shopping list", list_item=items).response == "On your shopping list: eggs."
-
-
-def test_a_record_whose_words_were_redacted_can_still_be_listed() -> None:
-    assert ask("what are my reminders", reminder=[{"about": None, "due": None}]).response == "You have 1 reminder."
-    assert ask("what is on my calendar").response == "You have no meetings."
 
 
 def test_a_time_that_never_comes_does_nothing() -> None:

@@ -84,9 +84,9 @@ def test_swapping_the_sounds_swaps_what_is_heard(model: SpeechModel) -> None:
     assert texts(hear(model, other, room(2), one, room(2))) == [TODAY, TIME]
 
 
-def test_the_next_request_may_follow_half_a_second_after_the_last_word(model: SpeechModel) -> None:
+def test_the_next_request_may_follow_three_quarters_of_a_second_after_the_last_word(model: SpeechModel) -> None:
     call, command = pieces(model, TIME)
-    events = hear(model, call, command, room(0.1), request_sound(TODAY), room(2))
+    events = hear(model, call, command, room(0.3), request_sound(TODAY), room(2))
     assert texts(events) == [TIME, TODAY]
     assert [type(event) for event in events] == [Listening, Heard] * 2
 
@@ -137,11 +137,10 @@ def test_the_recording_is_the_stream_and_its_words_lie_in_it(model: SpeechModel)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
-@given(shift=st.integers(0, 8 * BLOCK), size=st.sampled_from([1, 160, 320, 1024, 48_000]))
+@given(shift=st.integers(0, 8 * BLOCK), size=st.sampled_from([64, 160, 320, 1024, 48_000]))
 def test_the_words_do_not_depend_on_how_the_stream_falls_into_blocks(shift: int, size: int) -> None:
     model = speech_models.load(speech_models.locate())
     sound = np.concatenate([room(shift / SAMPLE_RATE), request_sound(TODAY), room(1.5)])
-    size = max(size, 64)  # smaller ones would only be slow
     assert texts(list(Hearing(model).hear(sound[at : at + size] for at in range(0, sound.size, size)))) == [TODAY]
 
 

@@ -1,0 +1,36 @@
+"""The real sounddevice path: a spoken command played into a virtual microphone becomes the right interaction."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from device.spoken_requests import FOLDER
+from tests.processes import asked, cloud
+from tests.real.virtual_microphone import virtual_microphone
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2)])
+def test_a_command_spoken_into_the_microphone_becomes_the_right_interaction(
+    tmp_path: Path, rate: int, channels: int
+) -> None:
+    data = tmp_path / "data"
+    with virtual_microphone(tmp_path / "sound", rate, channels) as microphone, cloud(data) as server:
+        run = [sys.executable, "-m", "device", "run", "--once", "--microphone", "pulse", "--broker", server.broker]
+        with subprocess.Popen(
+            [*run, "--data", str(data)],
+            env=os.environ | microphone.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as device:
+            assert device.stdout is not None
+            assert "listening on pulse" in device.stdout.readline()
+            microphone.play(FOLDER / "08_pizza.flac")
+            _, errors = device.communicate(timeout=60)
+        assert device.returncode == 0, errors
+        (row,) = asked("history", "household", "--data", data)
+    assert row["transcript"] == "order a large pepperoni pizza from dominos"
+    assert row["recording"] > 1000
