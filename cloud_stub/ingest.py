@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import soundfile
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, insert, select
 
 from cloud_stub import outgoing
 from cloud_stub.assistant import Assistant, Request
@@ -38,13 +38,13 @@ from cloud_stub.contract.messages import (
     read_event_topic,
     rfc3339,
 )
-from cloud_stub.retention import ledger
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive, quarantine
+from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, quarantine
+from cloud_stub.third_parties.replies import Replies
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ class Ingest:
         self._stores, self._keys, self._engine, self._clock, self._zone = stores, keys, engine, clock, zone
         self._assistant = assistant
         self._conductor = Conductor(keys, clock)
+        self._replies = Replies(keys, engine.policy, clock)
         self._training_share = training_share
         self._heard: Counter[str] = Counter()
         self.quarantined = 0
@@ -248,7 +249,6 @@ class Ingest:
         log.warning("device %s reports: %s", origin.device, trouble.problem)
 
     def _partner(self, batch: Batch, message: Incoming, received_at: str) -> None:
-        """A third party's reply: it did what it was asked, or has answered a request to delete."""
         try:
             reply = decode(PartnerReply, message.payload)
         except ValueError as error:
@@ -257,50 +257,12 @@ class Ingest:
         if reply.partner not in THIRD_PARTIES or message.topic != partner_topic(reply.partner, "reply"):
             self._quarantine(batch, message, _nobody(received_at), f"{reply.partner} is not who replies here.")
             return
-        batch.flush()
-        mine = and_(directive.c.id == reply.request, directive.c.recipient == f"partner/{reply.partner}")
-        asked = batch.connection.execute(
-            select(directive.c.account, directive.c.interaction, directive.c.purpose).where(mine)
-        ).first()
-        if asked is None:
-            return
-        batch.connection.execute(delete(directive).where(mine))
-        kind = THIRD_PARTIES[reply.partner]
-        if asked.purpose == "perform":
-            table = RECORDS["commerce", kind]
-            batch.connection.execute(
-                update(table)
-                .where(table.c.account == asked.account, table.c.interaction == asked.interaction)
-                .values(status=reply.outcome, reference=reply.reference)
-            )
-        else:
-            self.note_answer(batch, reply.partner, asked.account, asked.interaction, reply.outcome)
+        self._replies.take(batch, reply)
 
     def give_up(self, ids: list[str]) -> None:
         """Deletion requests that a third party never answered: written down as silence, and asked no more."""
         with self._stores.write() as connection:
-            batch = Batch(connection, [], [])
-            rows = connection.execute(select(directive).where(directive.c.id.in_(ids))).all()
-            for row in rows:
-                self.note_answer(batch, row.recipient.removeprefix("partner/"), row.account, row.interaction, "silent")
-            connection.execute(delete(directive).where(directive.c.id.in_(ids)))
-
-    def note_answer(self, batch: Batch, partner: str, account: str, interaction: str, answer: str) -> None:
-        """Write a third party's answer to a deletion request into the ledger."""
-        kind = THIRD_PARTIES[partner]
-        store = f"third_parties/{partner}"
-        rule = self._engine.policy.rule(store, kind, "user_delete")
-        decision = ledger.Decision(
-            account=account,
-            trigger="user_delete",
-            action=f"asked: {answer}",
-            store=store,
-            kind=kind,
-            rule=self._engine.policy.cite(rule, "user_delete"),
-            interactions=(interaction,),
-            records=1,
-        )
-        ledger.append(batch.connection, self._keys, self._clock.now(), [decision])
+            self._replies.give_up(Batch(connection, [], []), ids)
 
     def _refuse(self, batch: Batch, message: Incoming, origin: Origin, reason: str) -> None:
         """Quarantine the message and tell its device why; name the interaction where it can still be read."""

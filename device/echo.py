@@ -18,10 +18,11 @@ from cloud_stub.contract.messages import Attention, Directive, Interaction, Refu
 from device.attention import AttentionState
 from device.audio_source import SAMPLE_RATE, Block
 from device.errors import EchoError
-from device.hearing import Event, Hearing, Listening, Mistaken
+from device.hearing import Event, Hearing, Listening
 from device.outbox import Outbox
 from device.speech_models import SpeechModel
 from device.uplink import Uplink
+from device.utterance import Mistaken
 
 log = logging.getLogger(__name__)
 

@@ -99,9 +99,7 @@ class Neighbourhood:
 
     def files(self) -> dict[str, bytes]:
         """Every file of the data folder, by its path within."""
-        return {
-            str(file.relative_to(self.data)): file.read_bytes() for file in self.data.rglob("*") if file.is_file()
-        }
+        return {str(file.relative_to(self.data)): file.read_bytes() for file in self.data.rglob("*") if file.is_file()}
 
 
 @contextmanager

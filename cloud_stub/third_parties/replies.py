@@ -1,0 +1,60 @@
+"""What third parties answer, written down: a task done, a request to delete honoured, refused, or met with silence."""
+
+from sqlalchemy import and_, delete, select, update
+
+from cloud_stub.batch import Batch
+from cloud_stub.contract.messages import PartnerReply
+from cloud_stub.retention import ledger
+from cloud_stub.retention.clock import SystemClock
+from cloud_stub.retention.policy import Policy
+from cloud_stub.stores.keys import Keys
+from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive
+
+
+class Replies:
+    """Settles the messages that were on their way to third parties."""
+
+    def __init__(self, keys: Keys, policy: Policy, clock: SystemClock) -> None:
+        """`keys` make the ledger's pseudonyms."""
+        self._keys, self._policy, self._clock = keys, policy, clock
+
+    def take(self, batch: Batch, reply: PartnerReply) -> None:
+        """Note a reply and erase the request. A reply to nothing that was asked of that party changes nothing."""
+        batch.flush()
+        mine = and_(directive.c.id == reply.request, directive.c.recipient == f"partner/{reply.partner}")
+        asked = batch.connection.execute(
+            select(directive.c.account, directive.c.interaction, directive.c.purpose).where(mine)
+        ).first()
+        if asked is None:
+            return
+        batch.connection.execute(delete(directive).where(mine))
+        if asked.purpose == "delete":
+            self._note(batch, reply.partner, asked.account, asked.interaction, reply.outcome)
+            return
+        table = RECORDS["commerce", THIRD_PARTIES[reply.partner]]
+        batch.connection.execute(
+            update(table)
+            .where(table.c.account == asked.account, table.c.interaction == asked.interaction)
+            .values(status=reply.outcome, reference=reply.reference)
+        )
+
+    def give_up(self, batch: Batch, ids: list[str]) -> None:
+        """Note that these requests to delete were never answered, and erase them."""
+        for row in batch.connection.execute(select(directive).where(directive.c.id.in_(ids))).all():
+            self._note(batch, row.recipient.removeprefix("partner/"), row.account, row.interaction, "silent")
+        batch.connection.execute(delete(directive).where(directive.c.id.in_(ids)))
+
+    def _note(self, batch: Batch, partner: str, account: str, interaction: str, answer: str) -> None:
+        store, kind = f"third_parties/{partner}", THIRD_PARTIES[partner]
+        rule = self._policy.rule(store, kind, "user_delete")
+        decision = ledger.Decision(
+            account=account,
+            trigger="user_delete",
+            action=f"asked: {answer}",
+            store=store,
+            kind=kind,
+            rule=self._policy.cite(rule, "user_delete"),
+            interactions=(interaction,),
+            records=1,
+        )
+        ledger.append(batch.connection, self._keys, self._clock.now(), [decision])
