@@ -67,7 +67,7 @@ class WakeWord:
         if self._recogniser.AcceptWaveform(block.tobytes()):  # quiet after speech, or a long quiet
             wake = self._confirm(self._recogniser.Result())
             self._standing = 0
-            if wake or self.position - self._began > RENEW:
+            if self.position - self._began > RENEW:
                 self.reset()
             return wake
         guess = json.loads(self._recogniser.PartialResult()).get("partial", "")

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -23,7 +23,8 @@ SHIPPED = Path(__file__).parent.parent / "policies"
 
 _RULE_KEYS = {"store", "kind", "trigger", "action", "fields", "to", "after", "because", "source", "assumed"}
 _POLICY_KEYS = {"name", "title", "sealed", "rule"}
-_SOURCE = re.compile(r"^(L\d+|F\d|W\d)$")
+_SOURCE = re.compile(r"L([1-9]|1[0-2])|F[1-3]|W1")
+_PERIOD = re.compile(r"P[0-9.,YMWDTHS]*[YMWDHS]")
 
 
 class BrokenPolicy(CloudError):
@@ -41,10 +42,14 @@ class Period:
     text: str
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the text is no such period."""
-        if not self.text.startswith("P"):
+        """Raise ValueError where the text is no such period, or none that a calendar can count (P0.5M, P9999Y)."""
+        if not _PERIOD.fullmatch(self.text):
             raise ValueError(self.text)
-        isodate.parse_duration(self.text)
+        try:
+            self.before(datetime(2000, 1, 1, tzinfo=UTC))
+            self.since(datetime(2100, 1, 1, tzinfo=UTC))
+        except OverflowError as error:
+            raise ValueError(self.text) from error
 
     def before(self, moment: datetime) -> datetime:
         """That long before `moment`: what happened by then is due now."""
@@ -132,9 +137,9 @@ def parse(text: str, file: str) -> Policy:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
-        raise BrokenPolicy(file, [f"{found[1] if found else 1}: not TOML: {error}. Mend the line."]) from error
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", line)]
-    problems = list(_header_problems(document))
+        raise BrokenPolicy(file, [f"{found[1] if found else _end(text)}: not TOML: {error}. Mend the line."]) from error
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", line)]
+    problems = [f"{_line(text, key)}: {problem}" for key, problem in _header_problems(document)]
     rules = []
     entries = document.get("rule", [])
     entries = entries if isinstance(entries, list) else []
@@ -161,7 +166,7 @@ def parse(text: str, file: str) -> Policy:
 
 
 def _holes(cases: Iterable[tuple[str, str, str]], text: str) -> Iterator[str]:
-    end = len(text.splitlines()) or 1
+    end = _end(text)
     covered = set(cases)
     for store, kind in tables.kinds():
         for trigger in get_args(Trigger):
@@ -169,25 +174,40 @@ def _holes(cases: Iterable[tuple[str, str, str]], text: str) -> Iterator[str]:
                 yield f"{end}: no rule for {_case((store, kind, trigger))}. Add one, or add it to a rule's lists."
 
 
+def _end(text: str) -> int:
+    return len(text.rstrip("\n").split("\n"))
+
+
+def _line(text: str, key: str) -> int:
+    """Where a key of the policy itself stands; 1 for one that is missing."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if re.match(rf"\s*[\[\"']*\s*{re.escape(key)}\b", line):
+            return number
+    return 1
+
+
 def _case(case: tuple[str, str, str]) -> str:
     store, kind, trigger = case
     return f'store "{store}", kind "{kind}", trigger "{trigger}"'
 
 
-def _header_problems(document: dict[str, Any]) -> Iterator[str]:
+def _header_problems(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key in sorted(set(document) - _POLICY_KEYS):
-        yield f"1: unknown key {key!r}. A policy has {', '.join(sorted(_POLICY_KEYS))}."
+        yield key, f"unknown key {key!r}. A policy has {', '.join(sorted(_POLICY_KEYS))}."
     if not isinstance(document.get("name"), str) or not re.fullmatch(r"[a-z0-9-]+", document["name"]):
-        yield '1: name is missing or not of lower-case letters, digits and dashes. Write name = "my-policy".'
+        yield "name", 'name is missing or not of lower-case letters, digits and dashes. Write name = "my-policy".'
     if not isinstance(document.get("title", ""), str):
-        yield '1: title is no text. Write title = "What this policy is".'
+        yield "title", 'title is no text. Write title = "What this policy is".'
     if not isinstance(document.get("sealed", False), bool):
-        yield "1: sealed is neither true nor false."
+        yield "sealed", "sealed is neither true nor false. Write sealed = false."
     if not isinstance(document.get("rule", []), list):
-        yield "1: rule is no list. Write each rule under its own [[rule]] line."
+        yield "rule", "rule is no list. Write each rule under its own [[rule]] line."
 
 
-def _rule_problems(entry: dict[str, Any]) -> Iterator[str]:
+def _rule_problems(entry: Any) -> Iterator[str]:
+    if not isinstance(entry, dict):
+        yield f"{entry!r} is no rule. Write each rule under its own [[rule]] line."
+        return
     for key in sorted(set(entry) - _RULE_KEYS):
         yield f"unknown key {key!r}. A rule has {', '.join(sorted(_RULE_KEYS))}."
     known = set(tables.kinds())
@@ -200,11 +220,18 @@ def _rule_problems(entry: dict[str, Any]) -> Iterator[str]:
     for key, (given, allowed) in choices.items():
         if not given:
             yield f"{key} is missing. Write one name or a list of names: {', '.join(sorted(allowed))}."
+        elif not _only_names(entry[key]):
+            yield f"{key} {entry[key]!r} holds something that is no name. Choose of {', '.join(sorted(allowed))}."
         for name in sorted(set(given) - allowed):
             yield f"{key} {name!r} does not exist. Choose of {', '.join(sorted(allowed))}."
     for kind in kinds:
         if stores and kind in choices["kind"][1] and not any((store, kind) in known for store in stores):
-            yield f"kind {kind!r} is in none of the stores {', '.join(stores)}."
+            homes = ", ".join(sorted(store for store, name in known if name == kind))
+            yield f"kind {kind!r} is in none of the stores {', '.join(stores)}. It is in {homes}."
+    for store in stores:
+        if kinds and store in choices["store"][1] and not any((store, kind) in known for kind in kinds):
+            held = ", ".join(sorted(name for home, name in known if home == store))
+            yield f"store {store!r} has none of the kinds {', '.join(kinds)}. It has {held}."
     yield from _action_problems(entry, [tables.RECORDS[pair] for pair in tables.RECORDS if _named(pair, stores, kinds)])
     yield from _reason_problems(entry)
 
@@ -213,7 +240,7 @@ def _action_problems(entry: dict[str, Any], records: list[Any]) -> Iterator[str]
     action = entry.get("action")
     if action not in get_args(Action):
         yield f"action {action!r} does not exist. Choose of {', '.join(get_args(Action))}."
-    if (action == "redact") != ("fields" in entry):
+    if (action == "redact") != ("fields" in entry) or not _only_names(entry.get("fields", "none")):
         yield 'fields goes with redact, and redact with fields. Write action = "redact" and fields = ["text"].'
     for name in _names(entry.get("fields", [])):
         for table in records:
@@ -221,7 +248,7 @@ def _action_problems(entry: dict[str, Any], records: list[Any]) -> Iterator[str]
                 yield f"{table.schema}/{table.name} has no field {name!r}. It has {', '.join(tables.fields(table))}."
     if (action == "ask") != ("to" in entry):
         yield 'to goes with ask, and ask with to. Write action = "ask" and to = "pizza".'
-    if "to" in entry and entry["to"] not in tables.THIRD_PARTIES:
+    if "to" in entry and entry["to"] not in list(tables.THIRD_PARTIES):
         yield f"third party {entry['to']!r} does not exist. Choose of {', '.join(tables.THIRD_PARTIES)}."
     if "after" in entry:
         if action == "keep":
@@ -236,10 +263,10 @@ def _reason_problems(entry: dict[str, Any]) -> Iterator[str]:
     if not isinstance(entry.get("because"), str) or not entry["because"].strip():
         yield "because is missing. Quote the clause that the rule stands on, or say what you assume."
     source = entry.get("source", "")
-    if source and not (isinstance(source, str) and _SOURCE.match(source)):
+    if source and not (isinstance(source, str) and _SOURCE.fullmatch(source)):
         yield f"source {source!r} names no fact. Write L1 to L12, F1 to F3 or W1."
     if not isinstance(entry.get("assumed", False), bool):
-        yield "assumed is neither true nor false."
+        yield "assumed is neither true nor false. Write assumed = true, or leave it out."
     if not source and entry.get("assumed") is not True:
         yield 'the rule names no source. Write source = "L2", or assumed = true and say so in because.'
 
@@ -264,6 +291,12 @@ def _rule(entry: dict[str, Any], number: int, line: int) -> Rule:
 def _names(value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     return tuple(name for name in values if isinstance(name, str))
+
+
+def _only_names(value: object) -> bool:
+    """Whether it is a name or a list of names, one at least."""
+    values = value if isinstance(value, list) else [value]
+    return bool(values) and all(isinstance(name, str) for name in values)
 
 
 def _named(pair: tuple[str, str], stores: tuple[str, ...], kinds: tuple[str, ...]) -> bool:

@@ -53,8 +53,9 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
 def test_resampling_keeps_the_length(tmp_path_factory: pytest.TempPathFactory, rate: int, frames: int) -> None:
     path = tmp_path_factory.mktemp("rates") / "a.wav"
     soundfile.write(path, np.zeros(frames, np.int16), rate)
-    samples = round(frames * SAMPLE_RATE / rate)
-    assert abs(heard(path).size - samples) <= BLOCK
+    samples = frames * SAMPLE_RATE / rate
+    came = sum(block.size for block in Recording(path, tail_s=0))
+    assert samples - 1 <= came < samples + 1 + BLOCK
 
 
 def test_resampling_keeps_a_tone_and_its_level_without_clicks_at_block_edges(tmp_path: Path) -> None:
