@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, delete, select
 
 from cloud_stub.assistant import Deletion, Forget, Outcome
+from cloud_stub.assistant.facts import matching
 from cloud_stub.batch import Batch, Origin
 from cloud_stub.contract.messages import Interaction, PartnerRequest, encode, new_id, partner_topic, rfc3339
 from cloud_stub.retention import ledger
@@ -129,11 +130,11 @@ class Conductor:
         batch.flush()
         mine = select(_FACT.c.interaction, _FACT.c.position, _FACT.c.text).where(_FACT.c.account == origin.account)
         rows = batch.connection.execute(mine.order_by(_FACT.c.interaction.desc())).all()
-        if wanted.about is None:
+        if wanted.about is not None:
+            about = matching(wanted.about, [row.text for row in rows])
+            rows = [row for row in rows if row.text in about]
+        elif not wanted.every:
             rows = rows[:1]
-        else:
-            words = set(wanted.about.split())
-            rows = [row for row in rows if words <= set(row.text.split())]
         for row in rows:
             one = and_(_FACT.c.interaction == row.interaction, _FACT.c.position == row.position)
             batch.connection.execute(delete(_FACT).where(_FACT.c.account == origin.account, one))

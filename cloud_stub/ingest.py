@@ -127,6 +127,8 @@ class Ingest:
         said = decode(Interaction, message.payload)
         if said.device != origin.device:
             raise ValueError(f"device {origin.device} spoke for {said.device}. A device sends only its own events.")
+        if not 2000 <= said.at.year < 2200:
+            raise ValueError(f"at is in the year {said.at.year}. Set the device's clock.")
         origin = Origin(origin.account, said.device, said.id, rfc3339(said.at), origin.received_at)
         if batch.deleted(origin):
             self._drop_recording(batch, origin)

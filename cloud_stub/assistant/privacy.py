@@ -58,7 +58,7 @@ def ask_about_me(request: Request, asked: Understood, memory: Memory) -> Outcome
     held = [(len(memory.actions(request.account, kind)), kind.replace("_", " ")) for kind in _KINDS]
     told = [f"{counted(facts, 'thing')} you told me to remember"] if facts else []
     known = joined(told + [counted(amount, kind) for amount, kind in held if amount])
-    page = "Your recordings, and whatever else is left of them, are shown on the privacy page."
+    page = "The commands cloud-stub history and cloud-stub left show your recordings and whatever else is left of them."
     return Outcome(asked.intent, f"I know {known or 'nothing that you asked me to keep'}. {page}")
 
 

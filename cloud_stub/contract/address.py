@@ -1,6 +1,6 @@
 """A broker's address, as every program of the house takes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 DEFAULT = "mqtt://127.0.0.1:1883"
@@ -14,18 +14,21 @@ class BrokerAddress:
     port: int
     tls: bool = False
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, url: str) -> "BrokerAddress":
         """From mqtt://[user:password@]host[:port], or mqtts:// for TLS. Raises ValueError naming the form."""
-        parts = urlsplit(url)
+        # A bad address is repeated without user and password: what is printed ends up in logs.
+        shown = url.rpartition("@")[2]
+        wrong = ValueError(f"broker {shown!r} is no address. Write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS.")
         try:
+            parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            port = -1
-        if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or port == -1 or parts.path.strip("/"):
-            raise ValueError(f"broker {url!r} is no address. Write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS.")
+            raise wrong from None
+        if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or port == 0 or parts.path.strip("/"):
+            raise wrong
         tls = parts.scheme == "mqtts"
         return cls(
             host=parts.hostname,
@@ -37,4 +40,5 @@ class BrokerAddress:
 
     def __str__(self) -> str:
         """The address without the password."""
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"

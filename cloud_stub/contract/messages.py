@@ -25,8 +25,9 @@ PARTNER_ROOT = f"partner/v{VERSION}"
 MAX_RECORDING_BYTES = 2_000_000
 MAX_MESSAGE_BYTES = 64_000
 
-DEVICE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+#: In Python a $ also matches before a line break at the end, hence the look-ahead.
+DEVICE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$(?!\n)"
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)"
 
 Utc = Annotated[datetime, Meta(tz=True)]
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
@@ -49,11 +50,16 @@ def new_id(at: datetime | None = None) -> str:
 def rfc3339(moment: datetime) -> str:
     """`moment` as text in UTC with microseconds, of one width, so that text order is time order.
 
-    Raises ValueError for a time without a zone: a naive time would silently mean another moment elsewhere.
+    Raises ValueError for a time without a zone, which would silently mean another moment elsewhere, and for one that
+    is beyond the calendar in UTC.
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone. Give one: 2026-11-23T10:00:00Z")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{moment.isoformat()} is beyond the calendar. Set the clock.") from error
+    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Word(Struct, frozen=True, forbid_unknown_fields=True):

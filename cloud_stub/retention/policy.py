@@ -43,13 +43,14 @@ class Period:
 
     def __post_init__(self) -> None:
         """Raise ValueError where the text is no such period, or none that a calendar can count (P0.5M, P9999Y)."""
+        wrong = f"{self.text!r} is no ISO 8601 period"
         if not _PERIOD.fullmatch(self.text):
-            raise ValueError(self.text)
+            raise ValueError(wrong)
         try:
             self.before(datetime(2000, 1, 1, tzinfo=UTC))
             self.since(datetime(2100, 1, 1, tzinfo=UTC))
-        except OverflowError as error:
-            raise ValueError(self.text) from error
+        except (ValueError, OverflowError) as error:
+            raise ValueError(wrong) from error
 
     def before(self, moment: datetime) -> datetime:
         """That long before `moment`: what happened by then is due now."""
