@@ -6,8 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
+from cloud_stub import accounts
 from cloud_stub.contract.messages import Directive, directive_topic, encode
-from cloud_stub.retention import scopes
+from cloud_stub.retention import household, scopes
+from cloud_stub.retention.household import Household
+from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.tables import RECORDS, directive, seen
 
@@ -49,19 +52,28 @@ class Batch:
     """Collects rows and writes them together. Writing a row that is there already changes nothing."""
 
     connection: Connection
-    accounts: Iterable[str]
-    interactions: Iterable[str]
+    devices: Iterable[str] = ()
+    interactions: Iterable[str] = ()
+    policy: Policy | None = None
     _rows: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
     _deleted: dict[str, list[Scope]] = field(init=False)
-    _seen: dict[tuple[str, str], str] = field(init=False)
+    _seen: dict[tuple[str, str, str], str] = field(init=False)
+    _households: dict[str, Household] = field(default_factory=dict)
+    owners: dict[str, str] = field(init=False)
+    """The account of each device of the batch; one that is missing is not registered."""
+    closed: set[str] = field(init=False)
+    """Those of the accounts that are closed."""
+    heard: set[str] = field(default_factory=set)
+    """The accounts that said something."""
 
     def __post_init__(self) -> None:
-        """Look up, once for the whole batch, what was deleted and what was answered before."""
-        self._deleted = scopes.of_accounts(self.connection, set(self.accounts))
-        wanted = select(seen.c.interaction, seen.c.part, seen.c.answer).where(
-            seen.c.interaction.in_(set(self.interactions))
-        )
-        self._seen = {(row.interaction, row.part): row.answer for row in self.connection.execute(wanted)}
+        """Look up, once for the whole batch, whose devices these are, what was deleted and what was answered before."""
+        self.owners = accounts.owners(self.connection, self.devices)
+        mine = set(self.owners.values())
+        self.closed = accounts.closed(self.connection, mine)
+        self._deleted = scopes.of_accounts(self.connection, mine)
+        wanted = select(seen).where(seen.c.account.in_(mine), seen.c.interaction.in_(set(self.interactions)))
+        self._seen = {(row.account, row.interaction, row.part): row.answer for row in self.connection.execute(wanted)}
 
     def record(self, store: str, kind: str, origin: Origin, *, position: int = 0, **fields: Any) -> None:
         """Add a record of that kind."""
@@ -97,20 +109,33 @@ class Batch:
     def deleted(self, origin: Origin) -> bool:
         """Whether a deletion covers the interaction."""
         mine = self._deleted.get(origin.account, [])
-        return any(scope.covers(origin.interaction, origin.at, origin.received_at) for scope in mine)
+        return origin.account in self.closed or any(
+            scope.covers(origin.interaction, origin.at, origin.received_at) for scope in mine
+        )
 
     def delete(self, scope: Scope) -> None:
         """Remember a deletion; it holds for the rest of the batch too."""
         scopes.remember(self.connection, scope)
         self._deleted.setdefault(scope.account, []).append(scope)
 
-    def answered(self, interaction: str, part: str) -> str | None:
+    def household(self, account: str) -> Household:
+        """The account's settings."""
+        if account not in self._households:
+            assert self.policy is not None
+            self._households[account] = household.of(self.connection, self.policy, account)
+        return self._households[account]
+
+    def changed(self, account: str) -> None:
+        """The account's settings have just been changed."""
+        self._households.pop(account, None)
+
+    def answered(self, origin: Origin, part: str) -> str | None:
         """The answer that this part of the interaction got before, or None."""
-        return self._seen.get((interaction, part))
+        return self._seen.get((origin.account, origin.interaction, part))
 
     def mark(self, origin: Origin, part: str, answer: str) -> None:
         """Note the answer, so that a repeated message gets it again and is not acted on again."""
-        self._seen[origin.interaction, part] = answer
+        self._seen[origin.account, origin.interaction, part] = answer
         self.add(
             seen,
             {

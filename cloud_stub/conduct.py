@@ -12,9 +12,10 @@ from cloud_stub.batch import Batch, Origin
 from cloud_stub.contract.messages import Interaction, PartnerRequest, encode, new_id, partner_topic, rfc3339
 from cloud_stub.retention import ledger
 from cloud_stub.retention.clock import SystemClock
+from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
-from cloud_stub.stores.tables import RECORDS, directive, fields, setting
+from cloud_stub.stores.tables import RECORDS, directive, fields
 
 _FACT = RECORDS["actions", "fact"]
 _TRANSCRIPT = RECORDS["primary", "transcript"]
@@ -44,9 +45,9 @@ class Memory:
 class Conductor:
     """Turns an Outcome into rows of the batch."""
 
-    def __init__(self, keys: Keys, clock: SystemClock) -> None:
-        """`keys` make the ledger's pseudonyms."""
-        self._keys, self._clock = keys, clock
+    def __init__(self, keys: Keys, engine: Engine, clock: SystemClock) -> None:
+        """`keys` make the ledger's pseudonyms; settings are the engine's to change."""
+        self._keys, self._engine, self._clock = keys, engine, clock
 
     def act(self, batch: Batch, origin: Origin, outcome: Outcome, at: datetime) -> None:
         """Write the records of the action, and queue what a third party is asked to do."""
@@ -82,12 +83,9 @@ class Conductor:
         if outcome.forget is not None:
             self._forget(batch, origin, outcome.forget)
         if outcome.change is not None:
-            where = and_(setting.c.account == origin.account, setting.c.name == outcome.change.setting)
-            batch.connection.execute(delete(setting).where(where))
-            batch.add(
-                setting,
-                {"account": origin.account, "name": outcome.change.setting, "value": outcome.change.value},
-            )
+            change = outcome.change
+            self._engine.change_setting(batch.connection, origin.account, change.setting, change.value)
+            batch.changed(origin.account)
 
     def delete(self, batch: Batch, origin: Origin, wanted: Deletion, message: Interaction) -> None:
         """Remember a deletion asked for by voice: what it names, and the request itself.
@@ -105,13 +103,17 @@ class Conductor:
         since = rfc3339(wanted.since) if wanted.since else None
         batch.delete(self._scope(origin, since=since, until=rfc3339(until)))
 
-    def _scope(self, origin: Origin, **named: str | None) -> Scope:
+    def _scope(
+        self, origin: Origin, interaction: str | None = None, since: str | None = None, until: str | None = None
+    ) -> Scope:
         return Scope(
             id=new_id(),
             account=origin.account,
             requested_at=origin.received_at,
             requested_by=origin.interaction,
-            **named,
+            interaction=interaction,
+            since=since,
+            until=until,
         )
 
     def _last(self, batch: Batch, origin: Origin) -> str | None:
@@ -140,13 +142,12 @@ class Conductor:
             batch.connection.execute(delete(_FACT).where(_FACT.c.account == origin.account, one))
         if rows:
             decision = ledger.Decision(
-                account=origin.account,
                 trigger="forget",
                 action="erase",
                 store="actions",
                 kind="fact",
                 rule="the household told the assistant to forget it",
-                interactions=tuple(row.interaction for row in rows),
+                subjects=tuple((origin.account, row.interaction) for row in rows),
                 records=len(rows),
             )
             ledger.append(batch.connection, self._keys, self._clock.now(), [decision])

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from sqlalchemy import delete, insert, select
 
+from cloud_stub.contract.messages import rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.retention import policy as policies
-from cloud_stub.retention.clock import SystemClock
+from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.policy import Policy
 from cloud_stub.stores.keys import Keys
@@ -32,11 +33,14 @@ class House:
 
 
 @contextmanager
-def open_house(data: Path, policy: str | None = None, *, create: bool = False) -> Iterator[House]:
+def open_house(
+    data: Path, policy: str | None = None, *, create: bool = False, simulated: bool = False
+) -> Iterator[House]:
     """Open the data folder, and finish any deletion that a crash interrupted before anything can be read.
 
-    Without `policy` the folder's own holds: the one that it was last served with. Raises CloudError where there is no
-    such folder (unless `create`), or where it cannot be read or written.
+    Without `policy` the folder's own holds: the one that it was last served with. A folder once opened with `simulated`
+    keeps its simulated clock. Raises CloudError where there is no such folder (unless `create`), or where it cannot be
+    read or written.
     """
     if not create and not (data / "cloud").is_dir():
         raise CloudError(f"nothing is stored in {data}. Start with: cloud-stub serve --data {data}")
@@ -46,12 +50,25 @@ def open_house(data: Path, policy: str | None = None, *, create: bool = False) -
     except OSError as error:
         raise CloudError(f"the data folder {data} cannot be used: {error}. Choose another with --data.") from error
     try:
-        clock = SystemClock()
+        clock = _clock(stores, simulated=simulated)
         chosen = _policy(stores, policy)
         yield House(data, stores, keys, clock, chosen, Engine(stores, keys, chosen, clock))
     finally:
         keys.close()
         stores.close()
+
+
+def _clock(stores: Stores, *, simulated: bool) -> SystemClock:
+    """The folder's simulated clock where it has one, or gets one now; else the machine's."""
+    with stores.read() as connection:
+        kept = kept_time(connection)
+    if kept is None and not simulated:
+        return SystemClock()
+    if kept is None:
+        kept = SystemClock().now()
+        with stores.write() as connection:
+            keep_time(connection, kept)
+    return SimulatedClock(kept)
 
 
 def _policy(stores: Stores, wanted: str | None) -> Policy:
@@ -65,5 +82,6 @@ def _policy(stores: Stores, wanted: str | None) -> Policy:
         name = wanted if wanted in policies.names() else str(Path(wanted).absolute())
         with stores.write() as connection:
             connection.execute(delete(setting).where(setting.c.account == "", setting.c.name == "policy"))
-            connection.execute(insert(setting), {"account": "", "name": "policy", "value": name})
+            row = {"account": "", "name": "policy", "value": name, "received_at": rfc3339(SystemClock().now())}
+            connection.execute(insert(setting), row)
     return loaded

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import soundfile
 from sqlalchemy import and_, insert, select
 
-from cloud_stub import outgoing
-from cloud_stub.assistant import Assistant, Request
+from cloud_stub import accounts, outgoing
+from cloud_stub.assistant import Assistant, Outcome, Request
 from cloud_stub.batch import Batch, Incoming, Origin
 from cloud_stub.conduct import Conductor, Memory
 from cloud_stub.contract.messages import (
@@ -28,6 +28,7 @@ from cloud_stub.contract.messages import (
     Forgotten,
     Interaction,
     Part,
+    PartnerNotice,
     PartnerReply,
     Refused,
     Speak,
@@ -38,7 +39,7 @@ from cloud_stub.contract.messages import (
     read_event_topic,
     rfc3339,
 )
-from cloud_stub.retention.clock import SystemClock
+from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
@@ -47,6 +48,9 @@ from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, quarantine
 from cloud_stub.third_parties.replies import Replies
 
 log = logging.getLogger(__name__)
+
+#: What a household is told that has not allowed anybody in the room to delete.
+DELETION_OFF = "Deleting by voice is switched off. It can be switched on with: cloud-stub settings delete_by_voice yes."
 
 #: Quarantine is for finding out what went wrong, not for keeping sound.
 QUARANTINED_BYTES = 4096
@@ -74,26 +78,27 @@ class Ingest:
         """
         self._stores, self._keys, self._engine, self._clock, self._zone = stores, keys, engine, clock, zone
         self._assistant = assistant
-        self._conductor = Conductor(keys, clock)
+        self._conductor = Conductor(keys, engine, clock)
         self._replies = Replies(keys, engine.policy, clock)
         self._training_share = training_share
         self._heard: Counter[str] = Counter()
         self.quarantined = 0
 
-    def account_of(self, device: str) -> str:  # noqa: ARG002 - registered devices come with accounts of their own
-        """The account that the device belongs to: an unregistered one is the household's."""
-        return "household"
-
     def handle(self, messages: list[Incoming]) -> None:
         """Store a batch, answers included, in one transaction; then carry out the deletions that it asked for."""
         with self._stores.write() as connection:
             events = [(message, rfc3339(self._clock.now())) for message in messages]
-            accounts = {"household"}
+            devices = {message.topic.split("/")[2] for message in messages if message.topic.count("/") > 2}
             interactions = {name.decode() for message in messages for name in _named(message)}
-            batch = Batch(connection, accounts, interactions)
+            batch = Batch(connection, devices, interactions, self._engine.policy)
             for message, received_at in events:
                 self._one(batch, message, received_at)
             batch.flush()
+            now = self._clock.now()
+            accounts.heard(connection, batch.heard, rfc3339(now))
+            if isinstance(self._clock, SimulatedClock):
+                # A simulated clock must not fall back when we are started again.
+                keep_time(connection, now)
         self._engine.finish()
 
     def _one(self, batch: Batch, message: Incoming, received_at: str) -> None:
@@ -105,7 +110,7 @@ class Ingest:
         except ValueError as error:
             self._quarantine(batch, message, _nobody(received_at), str(error))
             return
-        origin = Origin(self.account_of(device), device, interaction or "", received_at, received_at)
+        origin = Origin(batch.owners.get(device, ""), device, interaction or "", received_at, received_at)
         takers: dict[str, Callable[[Batch, Incoming, Origin], None]] = {
             "interaction": self._interaction,
             "recording": self._recording,
@@ -115,6 +120,10 @@ class Ingest:
         if event not in takers:
             known = ", ".join(takers)
             self._refuse(batch, message, origin, f"no event is called {event!r}. Expected one of {known}.")
+            return
+        if not origin.account:
+            remedy = f"Register it: cloud-stub register {device} --account NAME."
+            self._refuse(batch, message, origin, f"device {device} is not registered, though others are. {remedy}")
             return
         try:
             takers[event](batch, message, origin)
@@ -134,7 +143,7 @@ class Ingest:
             self._drop_recording(batch, origin)
             batch.send(Forgotten(id=new_id(), interaction=said.id, part="interaction"), origin, said.id)
             return
-        before = batch.answered(said.id, "interaction")
+        before = batch.answered(origin, "interaction")
         if before is None:
             before = self._hear(batch, said, origin)
             batch.mark(origin, "interaction", before)
@@ -150,7 +159,11 @@ class Ingest:
             zone=self._zone,
             text=said.transcript,
         )
+        batch.heard.add(origin.account)
+        settings = batch.household(origin.account)
         outcome = self._assistant.answer(request, Memory(batch))
+        if outcome.deletion is not None and not settings.delete_by_voice:
+            outcome = Outcome(outcome.intent, DELETION_OFF)
         if outcome.response:
             speak = Speak(id=new_id(), interaction=said.id, intent=outcome.intent, text=outcome.response)
             batch.send(speak, origin, said.id)
@@ -179,7 +192,7 @@ class Ingest:
             request=said.transcript,
             response=outcome.response,
         )
-        if self._sampled(origin.account):
+        if settings.use_for_improvement and self._sampled(origin.account):
             batch.record("training", "transcript", origin, text=said.transcript)
             self._sample_recording(batch, origin)
         self._conductor.act(batch, origin, outcome, said.at)
@@ -205,7 +218,10 @@ class Ingest:
                 Forgotten(id=new_id(), interaction=origin.interaction, part="recording"), origin, origin.interaction
             )
             return
-        before = batch.answered(origin.interaction, "recording")
+        before = batch.answered(origin, "recording")
+        if before is None and not batch.household(origin.account).save_recordings:
+            before = "forgotten"
+            batch.mark(origin, "recording", before)
         if before is None:
             before = "stored"
             batch.record("primary", "recording", origin, flac=message.payload)
@@ -216,6 +232,8 @@ class Ingest:
 
     def _sample_recording(self, batch: Batch, origin: Origin) -> None:
         """Copy the recording to the training corpus once both it and the sampled transcript are there."""
+        if not batch.household(origin.account).use_for_improvement:
+            return
         batch.flush()
         recording, sample, chosen = (
             RECORDS["primary", "recording"],
@@ -251,6 +269,9 @@ class Ingest:
         log.warning("device %s reports: %s", origin.device, trouble.problem)
 
     def _partner(self, batch: Batch, message: Incoming, received_at: str) -> None:
+        if message.topic.endswith("/notice"):
+            self._notice(batch, message, received_at)
+            return
         try:
             reply = decode(PartnerReply, message.payload)
         except ValueError as error:
@@ -261,10 +282,25 @@ class Ingest:
             return
         self._replies.take(batch, reply)
 
+    def _notice(self, batch: Batch, message: Incoming, received_at: str) -> None:
+        """A third party's request to delete: it counts for interactions that the two have shared, and no others."""
+        try:
+            notice = decode(PartnerNotice, message.payload)
+        except ValueError as error:
+            self._quarantine(batch, message, _nobody(received_at), str(error))
+            return
+        if message.topic != partner_topic(notice.partner, "notice") or not self._replies.shared(batch, notice):
+            self._quarantine(batch, message, _nobody(received_at), f"{notice.partner} has no part in that interaction.")
+            return
+        scope = Scope(
+            new_id(), notice.account, received_at, interaction=notice.interaction, trigger="third_party_request"
+        )
+        batch.delete(scope)
+
     def give_up(self, ids: list[str]) -> None:
         """Deletion requests that a third party never answered: written down as silence, and asked no more."""
         with self._stores.write() as connection:
-            self._replies.give_up(Batch(connection, [], []), ids)
+            self._replies.give_up(Batch(connection), ids)
 
     def _refuse(self, batch: Batch, message: Incoming, origin: Origin, reason: str) -> None:
         """Quarantine the message and tell its device why; name the interaction where it can still be read."""
@@ -324,4 +360,4 @@ def _named(message: Incoming) -> list[bytes]:
 
 
 def _nobody(received_at: str) -> Origin:
-    return Origin("household", "", "", received_at, received_at)
+    return Origin("", "", "", received_at, received_at)

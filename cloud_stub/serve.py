@@ -22,6 +22,8 @@ from cloud_stub.ingest import Ingest
 from cloud_stub.mqtt import client as mqtt_client
 from cloud_stub.mqtt import connect
 from cloud_stub.outgoing import Outgoing
+from cloud_stub.retention.clock import SimulatedClock, kept_time
+from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 from cloud_stub.third_parties.partner import STANCES, Partner
 
@@ -33,7 +35,7 @@ BATCH = 500
 #: How often to look for messages that another command has queued, or that want repeating, in seconds.
 LOOK_S = 0.25
 
-SUBSCRIPTIONS = [(f"{ROOT}/+/event/#", 1), (f"{PARTNER_ROOT}/+/reply", 1)]
+SUBSCRIPTIONS = [(f"{ROOT}/+/event/#", 1), (f"{PARTNER_ROOT}/+/reply", 1), (f"{PARTNER_ROOT}/+/notice", 1)]
 
 
 class Server:
@@ -53,6 +55,7 @@ class Server:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._outgoing = Outgoing(house.stores, self._publish)
+        self._sweeper = Sweeper(house.stores, house.keys, house.engine, house.clock)
         self._untidy = False
         self._partners = []
         for partner, stance in STANCES.items():
@@ -70,7 +73,9 @@ class Server:
             if batch:
                 self._store(batch)
             self._send()
-            if not batch:
+            # One bounded chunk between batches: what is due must not keep what is said waiting.
+            busy = self._sweep()
+            if not batch and not busy:
                 self._tidy()
 
     def stop(self) -> None:
@@ -122,6 +127,20 @@ class Server:
         silent = self._outgoing.send_due()
         if silent:
             self.ingest.give_up(silent)
+
+    def _sweep(self) -> bool:
+        """Do a chunk of what is due; follow a simulated clock that `cloud-stub advance` has set forward."""
+        if isinstance(self._house.clock, SimulatedClock):
+            with self._house.stores.read() as connection:
+                kept = kept_time(connection)
+            if kept is not None and kept > self._house.clock.shown():
+                self._house.clock.forward(kept)
+                self._sweeper.wake()
+        try:
+            return self._sweeper.step()
+        except (ErasureNotPhysical, DBAPIError) as error:
+            log.warning("a sweep is put off: %s", error)
+            return False
 
     def _tidy(self) -> None:
         """In a quiet moment: confirmed messages were erased, so leave no copy of them in a log."""

@@ -178,6 +178,14 @@ class PartnerRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     details: dict[str, Any] = {}
 
 
+class PartnerNotice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A third party asks the operator to delete what it holds about an interaction that they shared."""
+
+    partner: Name
+    account: Annotated[str, Meta(max_length=100)]
+    interaction: Id
+
+
 class PartnerReply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A third party's answer. A silent one never sends it for a deletion."""
 
@@ -217,8 +225,8 @@ def directive_topic(device: str, directive: str) -> str:
     return f"{ROOT}/{device}/directive/{directive}"
 
 
-def partner_topic(partner: str, direction: Literal["request", "reply"]) -> str:
-    """`partner/v1/{partner}/request` or `.../reply`."""
+def partner_topic(partner: str, direction: Literal["request", "reply", "notice"]) -> str:
+    """`partner/v1/{partner}/request` (to it), `.../reply` and `.../notice` (from it)."""
     return f"{PARTNER_ROOT}/{partner}/{direction}"
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from cloud_stub.contract.messages import rfc3339
-from cloud_stub.retention import scopes
-from cloud_stub.retention.policy import Policy, Rule, Trigger
+from cloud_stub.retention import acts, household, scopes
+from cloud_stub.retention.policy import Policy
+from cloud_stub.retention.rules import Period, Trigger
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive, fields, ledger, quarantine
@@ -36,21 +37,35 @@ def left(connection: Connection, keys: Keys, policy: Policy, account: str, now: 
     The third parties' folders are read as an observer would read them; the operator itself cannot.
     """
     return [
-        *_records(connection, policy, account, now),
+        *_records(connection, keys, policy, account, now),
         *_workings(connection, policy, account, now),
         *_third_parties(connection, keys, policy, account, data),
     ]
 
 
-def _records(connection: Connection, policy: Policy, account: str, now: datetime) -> Iterator[Left]:
+def _records(connection: Connection, keys: Keys, policy: Policy, account: str, now: datetime) -> Iterator[Left]:
+    auto_delete = household.of(connection, policy, account).auto_delete
+    names = (account, acts.pseudonymous(keys, account))
     for (store, kind), table in RECORDS.items():
-        rows = connection.execute(select(table).where(table.c.account == account).order_by(table.c.interaction))
+        rows = connection.execute(select(table).where(table.c.account.in_(names)).order_by(table.c.interaction))
         for row in rows.mappings():
-            trigger: Trigger = "user_delete" if row["deleted_at"] else "age"
-            rule = policy.rule(store, kind, trigger)
-            since = row["deleted_at"] or row["received_at"]
+            trigger, since = _fired(row, auto_delete, now)
             words = {name: _shown(row[name]) for name in fields(table)}
-            yield _judged(policy, store, kind, row["interaction"], words, rule, trigger, since, now)
+            judged = _judged(policy, store, kind, row["interaction"], words, trigger, since, now)
+            if trigger != "age" and judged.rule is not None:
+                # Two rules may speak of it: what age should have erased is not explained by a deletion that keeps it.
+                aged = _judged(policy, store, kind, row["interaction"], words, "age", row["received_at"], now)
+                judged = judged if aged.rule is not None else aged
+            yield judged
+
+
+def _fired(row: Any, auto_delete: str, now: datetime) -> tuple[Trigger, str]:
+    """Which trigger has fired for a record, and since when its rule counts."""
+    if row["deleted_at"]:
+        return row["deleted_by"], row["deleted_at"]
+    if auto_delete != "never" and row["received_at"] <= rfc3339(Period(auto_delete).before(now)):
+        return "user_delete", rfc3339(now)
+    return "age", row["received_at"]
 
 
 def _workings(connection: Connection, policy: Policy, account: str, now: datetime) -> Iterator[Left]:
@@ -60,11 +75,8 @@ def _workings(connection: Connection, policy: Policy, account: str, now: datetim
     ):
         rows = connection.execute(select(table).where(table.c.account == account))
         for row in rows.mappings():
-            rule = policy.rule("operations", table.name, "age")
             words = {name: _shown(row[name]) for name in shown}
-            yield _judged(
-                policy, "operations", table.name, row["interaction"], words, rule, "age", row["received_at"], now
-            )
+            yield _judged(policy, "operations", table.name, row["interaction"], words, "age", row["received_at"], now)
 
 
 def _judged(
@@ -73,16 +85,17 @@ def _judged(
     kind: str,
     interaction: str | None,
     words: dict[str, Any],
-    rule: Rule,
-    trigger: str,
+    trigger: Trigger,
     since: str,
     now: datetime,
 ) -> Left:
     """With its rule if the rule lets the record stay as it is at this moment, else with none."""
+    rule = policy.rule(store, kind, trigger)
     due = rule.after is None or since <= rfc3339(rule.after.before(now))
     overdue = rule.action == "erase" and due
     unredacted = rule.action == "redact" and due and any(words.get(name) is not None for name in rule.fields)
-    if overdue or unredacted:
+    named = rule.action == "pseudonymise" and due and not (interaction or "").startswith(acts.MARK)
+    if overdue or unredacted or named:
         return Left(store, kind, interaction, words, None, None)
     return Left(store, kind, interaction, words, policy.cite(rule, trigger), rule.because)
 

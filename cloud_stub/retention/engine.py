@@ -1,46 +1,62 @@
-"""The engine: a deletion becomes a plan, the plan is written to the ledger, carried out, and made physical.
+"""The engine: a trigger becomes a plan, the plan is written to the ledger, carried out, and made physical.
 
 On delete: `remember` the scope (one commit; from then on nothing in it can come back), `ask` third parties, then in one
 transaction write the plan's decisions and carry them out, then truncate every log. Each step can be repeated, so a
-crash anywhere is mended by running `finish` again, which every program does when it opens the stores.
+crash anywhere is mended by running `finish` again, which every program does when it opens the stores. What a rule does
+only `after` a while is left marked on the record, for the sweeper to find.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import get_args
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, insert, or_, select, update
 
-from cloud_stub.contract.messages import PartnerRequest, encode, partner_topic, rfc3339
-from cloud_stub.retention import ledger, scopes
+from cloud_stub.contract.messages import PartnerRequest, encode, new_id, partner_topic, rfc3339
+from cloud_stub.retention import acts, household, ledger, scopes
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.ledger import Decision
-from cloud_stub.retention.policy import Policy, Rule
+from cloud_stub.retention.policy import Policy
+from cloud_stub.retention.rules import Rule, Trigger
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive, quarantine, seen
+from cloud_stub.stores.tables import (
+    RECORDS,
+    THIRD_PARTIES,
+    WORKINGS,
+    account,
+    device,
+    directive,
+    quarantine,
+    seen,
+    setting,
+)
 
-USER_DELETE: Literal["user_delete"] = "user_delete"
+#: Triggers that are marked on the records they leave; age and silence are found from times that are there anyway.
+MARKED: tuple[Trigger, ...] = ("user_delete", "third_party_request", "account_closed", "setting_changed")
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one rule does to one kind of record within a deletion."""
+    """What one rule does to one kind of record."""
 
     store: str
     kind: str
     rule: Rule
+    trigger: Trigger
     where: ColumnElement[bool]
     table: Table
     interactions: tuple[str, ...]
     records: int
+    due: str | None
+    """When it will happen (RFC 3339, UTC); None for now, and for records that stay."""
 
 
 class Engine:
-    """Carries out deletions under one policy."""
+    """Carries out triggers under one policy."""
 
     def __init__(self, stores: Stores, keys: Keys, policy: Policy, clock: SystemClock) -> None:
         """Finishes what an earlier run left undone before anything can be read."""
@@ -48,15 +64,15 @@ class Engine:
         self.policy = policy
         self.finish()
 
-    def erase(self, wanted: list[Scope]) -> None:
-        """A deletion asked for outside of a conversation: remember it, carry it out, make it physical."""
+    def erase(self, wanted: Iterable[Scope]) -> None:
+        """Remember what is to be taken, carry it out, make it physical."""
         with self._stores.write() as connection:
             for scope in wanted:
                 scopes.remember(connection, scope)
         self.finish()
 
     def finish(self) -> int:
-        """Carry out every remembered deletion that is not done. Returns how many there were.
+        """Carry out every remembered scope that is not done. Returns how many there were.
 
         Raises sqlite.ErasureNotPhysical when another program keeps the logs from being truncated; the deletion is then
         done logically, and tried again next time.
@@ -64,40 +80,109 @@ class Engine:
         with self._stores.read() as connection:
             waiting = scopes.unfinished(connection)
         for scope in waiting:
-            self._ask(scope)
-            self._act(scope)
+            self.ask(scope)
+            self.act(scope)
             self._stores.checkpoint()
             # Marked only now: had we crashed before the logs were truncated, the next start would see to it.
             with self._stores.write() as connection:
-                scopes.done(connection, scope, rfc3339(self._clock.now()))
+                scopes.done(connection, scope, self._now())
+            if scope.trigger == "account_closed" and self._entry_rule().action == "pseudonymise":
+                self._keys.destroy(scope.account)
         return len(waiting)
 
+    def close_account(self, name: str) -> Scope:
+        """Close an account: nothing more is taken from it, and the rules for account_closed hold for what there is."""
+        now = self._now()
+        with self._stores.write() as connection:
+            connection.execute(update(account).where(account.c.account == name).values(closed_at=now))
+        scope = Scope(new_id(), name, now, until=now, trigger="account_closed")
+        self.erase([scope])
+        return scope
+
+    def change_setting(self, connection: Connection, name: str, key: str, value: str) -> None:
+        """Change a household's setting within the caller's transaction, and act where it takes something back.
+
+        Raises CloudError for a setting or a value that does not exist.
+        """
+        household.change(connection, name, key, value, self._now())
+        if not household.narrowed(key, value):
+            return
+        steps = []
+        for store, kind in household.TOUCHES[key]:
+            table = RECORDS[store, kind]
+            steps.append(self._step(connection, (store, kind), table, table.c.account == name, "setting_changed"))
+        steps = [step for step in steps if step.records]
+        ledger.append(
+            connection, self._keys, self._clock.now(), [self._decision(name, step, cause="") for step in steps]
+        )
+        for step in steps:
+            self._carry_out(connection, step)
+
     def plan(self, connection: Connection, scope: Scope) -> list[Step]:
-        """What a deletion will do to which records, by which rule. Reads only."""
+        """What a trigger will do to which records, when, by which rule. Reads only."""
+        trigger = scope.trigger
         steps = [
-            self._step(connection, store, kind, table, scope.within(table)) for (store, kind), table in RECORDS.items()
+            self._step(connection, pair, table, and_(scope.within(table), self._undecided(table, trigger)), trigger)
+            for pair, table in RECORDS.items()
         ]
         interactions = {name for step in steps for name in step.interactions}
         if scope.interaction is not None:
             interactions.add(scope.interaction)
         for table in (seen, directive, quarantine):
             where = self._within_workings(table, scope, interactions)
-            steps.append(self._step(connection, "operations", table.name, table, where))
+            steps.append(self._step(connection, ("operations", table.name), table, where, trigger))
+        if trigger == "account_closed":
+            for table in (setting, device, account):
+                mine = table.c.account == scope.account
+                steps.append(self._step(connection, ("operations", table.name), table, mine, trigger))
         return [step for step in steps if step.records]
 
-    def _step(self, connection: Connection, store: str, kind: str, table: Table, where: ColumnElement[bool]) -> Step:
-        found = [row[0] for row in connection.execute(select(table.c.interaction).where(where))]
-        rule = self.policy.rule(store, kind, USER_DELETE)
-        named = tuple(sorted({name for name in found if name}))
-        return Step(store, kind, rule, where, table, named, len(found))
+    def act(self, scope: Scope) -> int:
+        """Write the plan's decisions, and carry them out, in one transaction. Returns how many records it met."""
+        with self._stores.write() as connection:
+            steps = self.plan(connection, scope)
+            if not ledger.holds(connection, scope.id):
+                decisions = [self._decision(scope.account, step, cause=scope.id) for step in steps]
+                ledger.append(connection, self._keys, self._clock.now(), decisions)
+            for step in steps:
+                self._carry_out(connection, step)
+        return sum(step.records for step in steps)
+
+    def cite(self, step: Step) -> str:
+        """The step's rule as reports print it."""
+        return self.policy.cite(step.rule, step.trigger)
+
+    def _undecided(self, table: Table, trigger: Trigger) -> ColumnElement[bool]:
+        """Not yet marked by this trigger: what was decided is not decided again."""
+        return or_(table.c.deleted_at.is_(None), table.c.deleted_by != trigger)
+
+    def _step(
+        self,
+        connection: Connection,
+        case: tuple[str, str],
+        table: Table,
+        where: ColumnElement[bool],
+        trigger: Trigger,
+    ) -> Step:
+        rule = self.policy.rule(*case, trigger)
+        named = table.c.interaction if "interaction" in table.c else None
+        if named is not None:
+            found = [row[0] for row in connection.execute(select(named).where(where))]
+        else:
+            found = [""] * len(connection.execute(select(table.c.account).where(where)).all())
+        due = None
+        if rule.after is not None and trigger in MARKED:
+            due = rfc3339(rule.after.since(self._clock.now()))
+        names = tuple(sorted({name for name in found if name}))
+        return Step(*case, rule, trigger, where, table, names, len(found), due)
 
     def _within_workings(self, table: Table, scope: Scope, interactions: set[str]) -> ColumnElement[bool]:
-        """Queues and rejects of the deleted interactions: by id, and, as a torn message names none, by arrival.
+        """Queues and rejects of the interactions: by id, and, as a torn message names none, by arrival.
 
         Two kinds of outgoing messages are no part of it: the spoken answer to the deletion itself, and a task on its
         way to a third party whose record a rule keeps ("prevent Alexa from performing the requested task").
         """
-        where: ColumnElement[bool] = table.c.interaction.in_(interactions)
+        where: ColumnElement[bool] = table.c.interaction.in_(interactions) if interactions else false()
         if scope.interaction is None:
             received = and_(table.c.received_at >= (scope.since or ""), table.c.received_at <= scope.requested_at)
             where = or_(where, received)
@@ -106,11 +191,11 @@ class Engine:
             if scope.requested_by is not None:
                 where = and_(where, or_(table.c.interaction.is_(None), table.c.interaction != scope.requested_by))
             for partner, kind in THIRD_PARTIES.items():
-                if self.policy.rule("commerce", kind, USER_DELETE).action != "erase":
+                if self.policy.rule("commerce", kind, scope.trigger).action != "erase":
                     where = and_(where, table.c.recipient != f"partner/{partner}")
         return and_(table.c.account == scope.account, where)
 
-    def _ask(self, scope: Scope) -> None:
+    def ask(self, scope: Scope) -> None:
         """Queue a deletion request for each third party that a rule says to ask.
 
         In a transaction of its own, before the commerce record that tells whom to ask is erased.
@@ -118,66 +203,71 @@ class Engine:
         asked = []
         with self._stores.write() as connection:
             for partner, kind in THIRD_PARTIES.items():
-                rule = self.policy.rule(f"third_parties/{partner}", kind, USER_DELETE)
+                store = f"third_parties/{partner}"
+                rule = self.policy.rule(store, kind, scope.trigger)
                 table = RECORDS["commerce", kind]
                 if rule.action != "ask":
                     continue
-                mine = and_(scope.within(table), table.c.partner == rule.to, table.c.deleted_at.is_(None))
-                rows = connection.execute(select(table.c.interaction, table.c.at).where(mine)).all()
-                asked += [_deletion_request(scope, rule.to, row.interaction, self._clock.now()) for row in rows]
-                self._note(connection, scope, rule, f"third_parties/{partner}", kind, [row.interaction for row in rows])
+                mine = and_(scope.within(table), table.c.partner == rule.to, self._undecided(table, scope.trigger))
+                names = list(connection.execute(select(table.c.interaction).where(mine)).scalars())
+                asked += [_deletion_request(scope, rule.to, name, self._clock.now()) for name in names]
+                cause = f"{scope.id}:{store}"
+                if names and not ledger.holds(connection, cause):
+                    step = Step(
+                        store, kind, rule, scope.trigger, false(), table, tuple(sorted(set(names))), len(names), None
+                    )
+                    decision = self._decision(scope.account, step, cause=cause)
+                    ledger.append(connection, self._keys, self._clock.now(), [decision])
             if asked:
                 connection.execute(insert(directive).prefix_with("OR IGNORE"), asked)
 
-    def _note(
-        self, connection: Connection, scope: Scope, rule: Rule, store: str, kind: str, interactions: list[str]
-    ) -> None:
-        cause = f"{scope.id}:{store}"
-        if interactions and not ledger.holds(connection, cause):
-            decision = Decision(
-                account=scope.account,
-                trigger=USER_DELETE,
-                action=str(rule),
-                store=store,
-                kind=kind,
-                rule=self.policy.cite(rule, USER_DELETE),
-                interactions=tuple(interactions),
-                records=len(interactions),
-                cause=cause,
-            )
-            ledger.append(connection, self._keys, self._clock.now(), [decision])
-
-    def _act(self, scope: Scope) -> None:
-        with self._stores.write() as connection:
-            steps = self.plan(connection, scope)
-            if not ledger.holds(connection, scope.id):
-                ledger.append(connection, self._keys, self._clock.now(), self._decisions(scope, steps))
-            for step in steps:
-                self._carry_out(connection, step)
-
-    def _decisions(self, scope: Scope, steps: list[Step]) -> Iterator[Decision]:
-        for step in steps:
-            yield Decision(
-                account=scope.account,
-                trigger=USER_DELETE,
-                action=str(step.rule),
-                store=step.store,
-                kind=step.kind,
-                rule=self.policy.cite(step.rule, USER_DELETE),
-                interactions=step.interactions,
-                records=step.records,
-                cause=scope.id,
-            )
+    def _decision(self, name: str, step: Step, *, cause: str) -> Decision:
+        return Decision(
+            trigger=step.trigger,
+            action=str(step.rule),
+            store=step.store,
+            kind=step.kind,
+            rule=self.cite(step),
+            subjects=tuple((name, interaction) for interaction in step.interactions) or ((name, ""),),
+            records=step.records,
+            cause=cause,
+        )
 
     def _carry_out(self, connection: Connection, step: Step) -> None:
-        """Erase or redact what is due at once; on every record that stays, note that its interaction is deleted."""
-        if step.rule.action == "erase" and step.rule.after is None:
+        """Do what is due at once; on records that stay, note the trigger, unless an earlier one ends them sooner."""
+        # For silence the rule's period is over when the trigger fires; for the others it begins then.
+        at_once = step.rule.after is None or step.trigger == "inactive"
+        mark = {"deleted_at": self._now(), "deleted_by": step.trigger}
+        if step.rule.action == "erase" and at_once:
             connection.execute(delete(step.table).where(step.where))
-        elif "deleted_at" in step.table.c:
-            values: dict[str, str | None] = {"deleted_at": self._now()}
-            if step.rule.action == "redact" and step.rule.after is None:
-                values |= dict.fromkeys(step.rule.fields)
-            connection.execute(update(step.table).where(step.where, step.table.c.deleted_at.is_(None)).values(values))
+            return
+        if "deleted_at" not in step.table.c:
+            return
+        if step.rule.action in {"redact", "pseudonymise"} and at_once:
+            acts.change(connection, self._keys, step.table, step.rule, step.where, mark)
+        if step.trigger in MARKED:
+            connection.execute(update(step.table).where(step.where, self._ends_later(step)).values(mark))
+
+    def _ends_later(self, step: Step) -> ColumnElement[bool]:
+        """Not marked, or marked by a trigger whose rule would end the record later than this one, or never."""
+        columns = step.table.c
+        later: list[ColumnElement[bool]] = [columns.deleted_at.is_(None)]
+        if step.rule.after is None:
+            return later[0]
+        mine = step.rule.after.since(self._clock.now())
+        for other in get_args(Trigger):
+            if other not in MARKED:
+                continue
+            rule = self.policy.rule(step.store, step.kind, other)
+            if rule.action == "keep":
+                later.append(columns.deleted_by == other)
+            elif rule.after is not None:
+                by_then = columns.deleted_at > rfc3339(rule.after.before(mine))
+                later.append(and_(columns.deleted_by == other, by_then))
+        return or_(*later)
+
+    def _entry_rule(self) -> Rule:
+        return self.policy.rule("ledger", WORKINGS["ledger", "entry"].name, "account_closed")
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())

@@ -17,15 +17,15 @@ START = "0" * 64
 
 @dataclass(frozen=True)
 class Decision:
-    """What a rule does to some records of one kind of one account."""
+    """What a rule does to some records of one kind."""
 
-    account: str
     trigger: str
     action: str
     store: str
     kind: str
     rule: str
-    interactions: tuple[str, ...]
+    subjects: tuple[tuple[str, str], ...]
+    """(account, interaction) of the records; in the chain they are pseudonyms under each account's own key."""
     records: int
     cause: str = ""
     """The deletion (scope id) that it follows from, so that a repeated deletion is not written twice."""
@@ -33,11 +33,11 @@ class Decision:
 
 def append(connection: Connection, keys: Keys, at: datetime, decisions: Iterable[Decision]) -> None:
     """Write the decisions to the end of the chain, in the caller's transaction."""
-    last = connection.execute(select(ledger.c.seq, ledger.c.hash).order_by(ledger.c.seq.desc()).limit(1)).first()
-    seq, previous = (last.seq, last.hash) if last else (0, START)
+    seq, previous = head(connection)
     rows = []
     for decision in decisions:
         seq += 1
+        accounts = {name for name, _ in decision.subjects}
         row = {
             "seq": seq,
             "at": rfc3339(at),
@@ -46,8 +46,11 @@ def append(connection: Connection, keys: Keys, at: datetime, decisions: Iterable
             "store": decision.store,
             "kind": decision.kind,
             "rule": decision.rule,
-            "account": keys.pseudonym(decision.account, ""),
-            "interactions": [keys.pseudonym(decision.account, name) for name in decision.interactions],
+            # A sweep takes records of many accounts at once: then no single account is named.
+            "account": keys.pseudonym(accounts.pop(), "") if len(accounts) == 1 else "",
+            "interactions": [
+                keys.pseudonym(name, interaction) for name, interaction in decision.subjects if interaction
+            ],
             "records": decision.records,
             "cause": decision.cause,
             "previous": previous,
@@ -56,6 +59,12 @@ def append(connection: Connection, keys: Keys, at: datetime, decisions: Iterable
         rows.append(row)
     if rows:
         connection.execute(insert(ledger), rows)
+
+
+def head(connection: Connection) -> tuple[int, str]:
+    """The chain's length and the hash of its last entry."""
+    last = connection.execute(select(ledger.c.seq, ledger.c.hash).order_by(ledger.c.seq.desc()).limit(1)).first()
+    return (last.seq, last.hash) if last else (0, START)
 
 
 def holds(connection: Connection, cause: str) -> bool:

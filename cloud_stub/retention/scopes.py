@@ -1,10 +1,11 @@
-"""What a deletion takes: one interaction, or all of an account's within a time. It outlives what it deleted."""
+"""What a trigger takes: one interaction, or all of an account's within a time. It outlives what it took."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, insert, or_, select, update
 
+from cloud_stub.retention.rules import Trigger
 from cloud_stub.stores.tables import scope as scopes
 
 
@@ -25,9 +26,10 @@ class Scope:
     until: str | None = None
     requested_by: str | None = None
     """The interaction that asked by voice; its spoken answer is on its way out and no part of what is deleted."""
+    trigger: Trigger = "user_delete"
 
     def covers(self, interaction: str, at: str, received_at: str) -> bool:
-        """Whether that interaction is deleted."""
+        """Whether that interaction is taken."""
         if self.interaction is not None:
             return interaction == self.interaction
         since = self.since or ""
@@ -46,24 +48,16 @@ class Scope:
         return and_(mine, or_(by_device, by_cloud))
 
 
+_NAMES = tuple(Scope.__dataclass_fields__)
+
+
 def remember(connection: Connection, scope: Scope) -> None:
-    """Write the scope: from this commit on the deletion holds for whatever arrives."""
-    connection.execute(
-        insert(scopes),
-        {
-            "id": scope.id,
-            "account": scope.account,
-            "interaction": scope.interaction,
-            "since": scope.since,
-            "until": scope.until,
-            "requested_at": scope.requested_at,
-            "requested_by": scope.requested_by,
-        },
-    )
+    """Write the scope: from this commit on it holds for whatever arrives."""
+    connection.execute(insert(scopes), asdict(scope))
 
 
 def of_accounts(connection: Connection, accounts: Iterable[str]) -> dict[str, list[Scope]]:
-    """All remembered deletions of some accounts."""
+    """All that is remembered as taken, by account."""
     found: dict[str, list[Scope]] = {account: [] for account in accounts}
     for row in connection.execute(select(scopes).where(scopes.c.account.in_(found))):
         found[row.account].append(_scope(row))
@@ -71,18 +65,15 @@ def of_accounts(connection: Connection, accounts: Iterable[str]) -> dict[str, li
 
 
 def unfinished(connection: Connection) -> list[Scope]:
-    """Deletions that were asked for and not yet carried out to the end, oldest first."""
-    return [
-        _scope(row)
-        for row in connection.execute(select(scopes).where(scopes.c.done_at.is_(None)).order_by(scopes.c.id))
-    ]
+    """What was asked for and not yet carried out to the end, oldest first."""
+    waiting = select(scopes).where(scopes.c.done_at.is_(None)).order_by(scopes.c.id)
+    return [_scope(row) for row in connection.execute(waiting)]
 
 
 def done(connection: Connection, scope: Scope, at: str) -> None:
-    """The deletion has been carried out."""
+    """The scope has been carried out."""
     connection.execute(update(scopes).where(scopes.c.id == scope.id).values(done_at=at, requested_by=None))
 
 
 def _scope(row: object) -> Scope:
-    names = ("id", "account", "requested_at", "interaction", "since", "until", "requested_by")
-    return Scope(**{name: getattr(row, name) for name in names})
+    return Scope(**{name: getattr(row, name) for name in _NAMES})

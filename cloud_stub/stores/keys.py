@@ -20,6 +20,7 @@ class Keys:
         self._connection = sqlite.connect({"keys": file})
         file.chmod(0o600)
         self._connection.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS signing_key (only INTEGER PRIMARY KEY, key BLOB NOT NULL)")
         self._cache: dict[str, bytes] = {}
 
     def pseudonym(self, account: str, name: str) -> str:
@@ -35,6 +36,19 @@ class Keys:
         (key,) = self._connection.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
         self._cache[account] = key
         return bytes(key)
+
+    def signing_key(self) -> bytes:
+        """The 32 bytes of the Ed25519 key that signs receipts, made at first use."""
+        made = (1, secrets.token_bytes(32))
+        self._connection.execute("INSERT INTO signing_key VALUES (?, ?) ON CONFLICT DO NOTHING", made)
+        (key,) = self._connection.execute("SELECT key FROM signing_key").fetchone()
+        return bytes(key)
+
+    def destroy(self, account: str) -> None:
+        """Erase the account's key, physically: from now on nobody can tell whom its pseudonyms meant."""
+        self._cache.pop(account, None)
+        self._connection.execute("DELETE FROM account_key WHERE account = ?", (account,))
+        sqlite.checkpoint(self._connection)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,16 +1,17 @@
 """Every table of every store, one schema a store.
 
 A *record* is a row derived from an interaction: it names the interaction and the account it came from, when the
-device heard it (`at`), when the cloud received it (`received_at`), and, once the household has deleted the
-interaction, when (`deleted_at`). What a rule lets stay is thereby known from the row itself, and what a rule erases
-only `after` a while is found by that column: there is no second list of due work that could disagree with the data.
+device heard it (`at`), when the cloud received it (`received_at`), and, once a trigger has fired for the interaction,
+which one (`deleted_by`) and when (`deleted_at`). What a rule lets stay is thereby known from the row itself, and what a
+rule erases only `after` a while is found by these columns: there is no second list of due work that could disagree with
+the data.
 Times are RFC 3339 UTC text of one width, so that text order is time order.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import JSON, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -20,7 +21,7 @@ metadata = MetaData()
 STORES = ("ledger", "primary", "subsystems", "actions", "commerce", "training", "operations")
 
 #: Columns that every record has; all others are the record's fields.
-RECORD_COLUMNS = ("account", "interaction", "position", "device", "at", "received_at", "deleted_at")
+RECORD_COLUMNS = ("account", "interaction", "position", "device", "at", "received_at", "deleted_at", "deleted_by")
 
 
 def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -> Table:
@@ -35,8 +36,10 @@ def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -
         Column("at", Text, nullable=False),
         Column("received_at", Text, nullable=False),
         Column("deleted_at", Text),
+        Column("deleted_by", Text),
         *columns,
         Index(f"{kind}_received_at", "received_at"),
+        Index(f"{kind}_deleted_at", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
         schema=store,
         sqlite_with_rowid=large,
     )
@@ -88,16 +91,17 @@ _record("training", "transcript", Column("text", Text))
 seen = Table(
     "seen",
     metadata,
+    Column("account", Text, primary_key=True),
     Column("interaction", Text, primary_key=True),
     Column("part", Text, primary_key=True),
-    Column("account", Text, nullable=False),
     Column("received_at", Text, nullable=False, index=True),
     Column("answer", Text, nullable=False),
     schema="operations",
     sqlite_with_rowid=False,
 )
 
-#: What a deletion asked for. It outlives the records, so that what arrives late stays deleted.
+#: What a trigger took: the household's deletion, most often. It outlives the records, so that what arrives late stays
+#: deleted.
 scope = Table(
     "scope",
     metadata,
@@ -108,6 +112,7 @@ scope = Table(
     Column("until", Text),
     Column("requested_at", Text, nullable=False),
     Column("requested_by", Text),
+    Column("trigger", Text, nullable=False),
     Column("done_at", Text),
     Index("scope_interaction", "account", "interaction"),
     schema="operations",
@@ -120,7 +125,7 @@ directive = Table(
     "directive",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("account", Text, nullable=False),
+    Column("account", Text, nullable=False, index=True),
     Column("interaction", Text),
     Column("received_at", Text, nullable=False),
     Column("recipient", Text, nullable=False),
@@ -138,7 +143,7 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("account", Text, nullable=False),
+    Column("account", Text, nullable=False, index=True),
     Column("interaction", Text),
     Column("received_at", Text, nullable=False),
     Column("topic", Text, nullable=False),
@@ -155,6 +160,31 @@ setting = Table(
     Column("account", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+    Column("received_at", Text, nullable=False),
+    schema="operations",
+    sqlite_with_rowid=False,
+)
+
+#: Who the cloud works for. `heard_at`: when it last received something; a child's account may end by silence.
+account = Table(
+    "account",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("child", Integer, nullable=False, default=0),
+    Column("received_at", Text, nullable=False),
+    Column("heard_at", Text, nullable=False),
+    Column("closed_at", Text),
+    schema="operations",
+    sqlite_with_rowid=False,
+)
+
+#: Which account a registered device belongs to.
+device = Table(
+    "device",
+    metadata,
+    Column("device", Text, primary_key=True),
+    Column("account", Text, nullable=False, index=True),
+    Column("received_at", Text, nullable=False),
     schema="operations",
     sqlite_with_rowid=False,
 )

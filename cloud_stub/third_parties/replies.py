@@ -3,7 +3,7 @@
 from sqlalchemy import and_, delete, select, update
 
 from cloud_stub.batch import Batch
-from cloud_stub.contract.messages import PartnerReply
+from cloud_stub.contract.messages import PartnerNotice, PartnerReply
 from cloud_stub.retention import ledger
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.policy import Policy
@@ -38,6 +38,16 @@ class Replies:
             .values(status=reply.outcome, reference=reply.reference)
         )
 
+    def shared(self, batch: Batch, notice: PartnerNotice) -> bool:
+        """Whether the third party was asked to do something in that interaction."""
+        kind = THIRD_PARTIES.get(notice.partner)
+        if kind is None:
+            return False
+        batch.flush()
+        table = RECORDS["commerce", kind]
+        mine = and_(table.c.account == notice.account, table.c.interaction == notice.interaction)
+        return batch.connection.execute(select(table.c.partner).where(mine)).scalar() == notice.partner
+
     def give_up(self, batch: Batch, ids: list[str]) -> None:
         """Note that these requests to delete were never answered, and erase them."""
         for row in batch.connection.execute(select(directive).where(directive.c.id.in_(ids))).all():
@@ -48,13 +58,12 @@ class Replies:
         store, kind = f"third_parties/{partner}", THIRD_PARTIES[partner]
         rule = self._policy.rule(store, kind, "user_delete")
         decision = ledger.Decision(
-            account=account,
             trigger="user_delete",
             action=f"asked: {answer}",
             store=store,
             kind=kind,
             rule=self._policy.cite(rule, "user_delete"),
-            interactions=(interaction,),
+            subjects=((account, interaction),),
             records=1,
         )
         ledger.append(batch.connection, self._keys, self._clock.now(), [decision])

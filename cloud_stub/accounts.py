@@ -1,0 +1,56 @@
+"""Accounts and devices: whose a device is, since when, and whether the account is still open."""
+
+import re
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from cloud_stub.contract.messages import DEVICE_PATTERN, rfc3339
+from cloud_stub.errors import CloudError
+from cloud_stub.retention.clock import SystemClock
+from cloud_stub.stores.tables import account, device
+
+#: Whose an unregistered device is, as long as no device is registered at all.
+DEFAULT = "household"
+
+
+def owners(connection: Connection, devices: Iterable[str]) -> dict[str, str]:
+    """The account of each device. One that is missing in the answer is not registered, though others are."""
+    wanted = set(devices)
+    registered = select(device.c.device, device.c.account).where(device.c.device.in_(wanted))
+    known = {row.device: row.account for row in connection.execute(registered)}
+    if not known and connection.execute(select(device.c.device).limit(1)).first() is None:
+        return dict.fromkeys(wanted, DEFAULT)
+    return known
+
+
+def closed(connection: Connection, names: Iterable[str]) -> set[str]:
+    """Which of these accounts are closed."""
+    mine = select(account.c.account).where(account.c.account.in_(set(names)), account.c.closed_at.is_not(None))
+    return set(connection.execute(mine).scalars())
+
+
+def heard(connection: Connection, names: Iterable[str], now: str) -> None:
+    """Note that these accounts have just said something; an account is opened by its first word."""
+    for name in sorted(set(names)):
+        done = connection.execute(update(account).where(account.c.account == name).values(heard_at=now))
+        if not done.rowcount:
+            connection.execute(insert(account), {"account": name, "child": 0, "received_at": now, "heard_at": now})
+
+
+def register(connection: Connection, clock: SystemClock, name: str, owner: str, *, child: bool) -> None:
+    """Give a device to an account, opening the account where it is new. Raises CloudError for a closed one."""
+    for what, given in (("device", name), ("account", owner)):
+        if not re.match(DEVICE_PATTERN, given):
+            raise CloudError(f"{given!r} is no name for a {what}. Use lower-case letters, digits, - and _, up to 64.")
+    if closed(connection, [owner]):
+        raise CloudError(f"the account {owner} is closed, and stays so. Choose another name.")
+    now = rfc3339(clock.now())
+    if connection.execute(select(account.c.account).where(account.c.account == owner)).first() is None:
+        connection.execute(
+            insert(account), {"account": owner, "child": int(child), "received_at": now, "heard_at": now}
+        )
+    elif child:
+        connection.execute(update(account).where(account.c.account == owner).values(child=1))
+    connection.execute(delete(device).where(device.c.device == name))
+    connection.execute(insert(device), {"device": name, "account": owner, "received_at": now})

@@ -1,0 +1,1 @@
+"""What each command does; cloud_stub.cli reads the command line and calls one of them."""

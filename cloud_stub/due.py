@@ -1,0 +1,86 @@
+"""What is still going to ring, fire, be met or be charged: the data that lives on after its recording (L8)."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from cloud_stub.contract.messages import rfc3339
+from cloud_stub.retention.rules import Period
+from cloud_stub.stores.tables import RECORDS
+
+_DAYS = {
+    "monday": 0,
+    "tuesday": 1,
+    "wednesday": 2,
+    "thursday": 3,
+    "friday": 4,
+    "saturday": 5,
+    "sunday": 6,
+}
+
+#: How often a subscription is charged: no source says; a month is what such services do.
+CHARGED = Period("P1M")
+
+
+def due(connection: Connection, account: str, now: datetime) -> list[dict[str, Any]]:
+    """The account's alarms, reminders, timers, meetings and charges to come, soonest first.
+
+    Each has what (ring, fire, meet, charge), when (RFC 3339, UTC), about, interaction, and whether the recording that
+    it came of has been deleted.
+    """
+    found = []
+    for kind, what, field, about in (
+        ("alarm", "ring", "due", "time"),
+        ("timer", "ring", "due", "seconds"),
+        ("reminder", "fire", "due", "about"),
+        ("meeting", "meet", "starts", "attendee"),
+    ):
+        table = RECORDS["actions", kind]
+        for row in connection.execute(select(table).where(table.c.account == account)).mappings():
+            if row[field] is None:
+                continue
+            when = _next(datetime.fromisoformat(row[field]), row.get("recurrence") or "", now)
+            if when is not None:
+                found.append(_entry(row, kind, what, when, row[about]))
+    table = RECORDS["commerce", "subscription"]
+    for row in connection.execute(select(table).where(table.c.account == account)).mappings():
+        when = datetime.fromisoformat(row["received_at"])
+        while when <= now:
+            when = CHARGED.since(when)
+        found.append(_entry(row, "subscription", "charge", when, row["service"]))
+    return sorted(found, key=lambda entry: str(entry["when"]))
+
+
+def _entry(row: Any, kind: str, what: str, when: datetime, about: object) -> dict[str, Any]:
+    return {
+        "what": what,
+        "kind": kind,
+        "when": rfc3339(when),
+        "about": about,
+        "interaction": row["interaction"],
+        "recording_deleted": row["deleted_at"] is not None,
+    }
+
+
+def _next(first: datetime, recurrence: str, now: datetime) -> datetime | None:
+    """The first time after `now` that a recurrence comes round; None for a single time that is past."""
+    if first > now:
+        return first
+    if not recurrence:
+        return None
+    step = timedelta(days=2 if recurrence == "every other day" else 1)
+    when = first + step * max(0, (now - first) // step)
+    while when <= now or not _falls(recurrence, when):
+        when += step
+    return when
+
+
+def _falls(recurrence: str, when: datetime) -> bool:
+    if recurrence == "weekdays":
+        return when.weekday() < 5
+    if recurrence == "weekends":
+        return when.weekday() >= 5
+    if recurrence.startswith("weekly "):
+        return when.weekday() == _DAYS.get(recurrence.split()[1], when.weekday())
+    return True

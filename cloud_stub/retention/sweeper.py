@@ -1,0 +1,199 @@
+"""The sweeper: finds what has fallen due, by the times on the rows themselves, and carries it out in bounded chunks.
+
+Nothing is scheduled, so nothing scheduled can be lost: a restart, a restored backup or another policy just changes what
+is found. Each chunk is one short transaction, written to the ledger before it is carried out.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, select
+
+from cloud_stub.contract.messages import new_id, rfc3339
+from cloud_stub.retention import acts, household, ledger
+from cloud_stub.retention.clock import SystemClock
+from cloud_stub.retention.engine import MARKED, Engine
+from cloud_stub.retention.ledger import Decision
+from cloud_stub.retention.rules import Period, Rule, Trigger
+from cloud_stub.retention.scopes import Scope
+from cloud_stub.stores.keys import Keys
+from cloud_stub.stores.repository import Stores
+from cloud_stub.stores.tables import RECORDS, WORKINGS, account, scope
+
+#: Rows in one transaction: at a million rows such a chunk holds the write lock for well under 250 ms (measured).
+CHUNK = 500
+
+#: After a pass that found nothing, look again so many seconds later, or when the clock was set forward.
+PAUSE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Rows of one table that one rule says something about, once they are old enough."""
+
+    store: str
+    kind: str
+    table: Table
+    rule: Rule
+    trigger: Trigger
+
+    def due(self, before: str) -> ColumnElement[bool]:
+        """The rows that are due when times up to `before` are."""
+        columns = self.table.c
+        if self.trigger in MARKED:
+            return and_(
+                columns.deleted_at <= before, columns.deleted_by == self.trigger, acts.undone(self.table, self.rule)
+            )
+        since = columns.requested_at if self.table is scope else columns.received_at
+        return and_(since <= before, acts.undone(self.table, self.rule))
+
+
+class Sweeper:
+    """Works through everything that is due, a chunk at a call."""
+
+    def __init__(self, stores: Stores, keys: Keys, engine: Engine, clock: SystemClock, chunk: int = CHUNK) -> None:
+        """`chunk` bounds the rows of one transaction."""
+        self._stores, self._keys, self._engine, self._clock, self._chunk = stores, keys, engine, clock, chunk
+        self._jobs = list(self._all_jobs())
+        self._pass: Iterator[int] = iter(())
+        self._rest_until = 0.0
+        self._untidy = False
+        self.swept = 0
+
+    def step(self) -> bool:
+        """Do the next chunk, if a pass is due. Returns whether there is more to do at once."""
+        if time.monotonic() < self._rest_until:
+            return False
+        rows = next(self._pass, None)
+        if rows is None:
+            if self._untidy:
+                self._stores.checkpoint()
+            more, self._untidy = self._untidy, False
+            self._pass = self._chunks()
+            # What was swept may have made something else due, so an idle pass ends the work, not a busy one.
+            self._rest_until = 0.0 if more else time.monotonic() + PAUSE_S
+            return more
+        self.swept += rows
+        self._untidy = True
+        return True
+
+    def wake(self) -> None:
+        """Look at once: the clock was set forward, or a setting has changed."""
+        self._rest_until = 0.0
+
+    def sweep(self) -> int:
+        """Do everything that is due now. Returns how many rows were touched."""
+        before = self.swept
+        self._pass = self._chunks()
+        self.wake()
+        while self.step():
+            pass
+        return self.swept - before
+
+    def _chunks(self) -> Iterator[int]:
+        """One pass: the rows touched by each chunk that found any."""
+        for job in self._jobs:
+            while rows := self._one(job):
+                yield rows
+        yield from self._auto_delete()
+        yield from self._inactive()
+
+    def _all_jobs(self) -> Iterator[Job]:
+        policy = self._engine.policy
+        for (store, kind), table in RECORDS.items():
+            for trigger in (*MARKED, "age"):
+                rule = policy.rule(store, kind, trigger)
+                if rule.after is not None:
+                    yield Job(store, kind, table, rule, trigger)
+        for (store, kind), table in WORKINGS.items():
+            rule = policy.rule(store, kind, "age")
+            if rule.after is not None and ("received_at" in table.c or table is scope):
+                yield Job(store, kind, table, rule, "age")
+
+    def _one(self, job: Job) -> int:
+        assert job.rule.after is not None
+        now = self._clock.now()
+        table = job.table
+        key = list(table.primary_key)
+        named = [column for column in (table.c.account, table.c.get("interaction")) if column is not None]
+        found = select(*{column.name: column for column in [*key, *named]}.values())
+        found = found.where(job.due(rfc3339(job.rule.after.before(now)))).limit(self._chunk)
+        with self._stores.write() as connection:
+            rows = [dict(row) for row in connection.execute(found).mappings()]
+            if not rows:
+                return 0
+            subjects = tuple((row["account"], row.get("interaction") or "") for row in rows)
+            decision = Decision(
+                trigger=job.trigger,
+                action=str(job.rule),
+                store=job.store,
+                kind=job.kind,
+                rule=self._engine.policy.cite(job.rule, job.trigger),
+                subjects=subjects,
+                records=len(rows),
+            )
+            ledger.append(connection, self._keys, now, [decision])
+            self._apply(connection, job, rows)
+        return len(rows)
+
+    def _apply(self, connection: Connection, job: Job, rows: list[dict[str, str]]) -> None:
+        key = list(job.table.primary_key)
+        if job.rule.action == "erase":
+            one = delete(job.table).where(*(column == bindparam(f"_{column.name}") for column in key))
+            connection.execute(one, [{f"_{column.name}": row[column.name] for column in key} for row in rows])
+            return
+        for row in rows:
+            here = and_(*(column == row[column.name] for column in key))
+            acts.change(connection, self._keys, job.table, job.rule, here)
+
+    def _auto_delete(self) -> Iterator[int]:
+        """A household's auto-delete: what arrived so long ago counts as deleted by its user."""
+        for name in self._accounts():
+            with self._stores.read() as connection:
+                wish = household.of(connection, self._engine.policy, name).auto_delete
+            if wish == "never":
+                continue
+            due = rfc3339(Period(wish).before(self._clock.now()))
+            while (until := self._next_end(name, due)) is not None:
+                # By the cloud's time alone, and not remembered: a message that arrives late has its own age.
+                taken = Scope(new_id(), name, until, until="")
+                self._engine.ask(taken)
+                yield self._engine.act(taken)
+
+    def _next_end(self, name: str, due: str) -> str | None:
+        """Up to when a chunk of the account's records that are due reaches; None where none is."""
+        ends = []
+        with self._stores.read() as connection:
+            for table in RECORDS.values():
+                mine = and_(table.c.account == name, table.c.received_at <= due, table.c.deleted_at.is_(None))
+                times = select(table.c.received_at).where(mine).order_by(table.c.received_at).limit(self._chunk)
+                found = connection.execute(times).scalars().all()
+                if found:
+                    ends.append(found[-1] if len(found) == self._chunk else due)
+        return min(ends, default=None)
+
+    def _inactive(self) -> Iterator[int]:
+        """Children's accounts that have been silent for as long as the policy allows."""
+        after = self._engine.policy.inactive_after()
+        if after is None:
+            return
+        now = self._clock.now()
+        taken = exists().where(
+            scope.c.account == account.c.account,
+            scope.c.trigger == "inactive",
+            scope.c.requested_at >= account.c.heard_at,
+        )
+        silent = select(account.c.account).where(
+            account.c.child == 1, account.c.heard_at <= rfc3339(after.before(now)), ~taken
+        )
+        with self._stores.read() as connection:
+            names = connection.execute(silent).scalars().all()
+        for name in names:
+            now_text = rfc3339(now)
+            self._engine.erase([Scope(new_id(), name, now_text, until=now_text, trigger="inactive")])
+            yield 1
+
+    def _accounts(self) -> list[str]:
+        with self._stores.read() as connection:
+            return list(connection.execute(select(account.c.account).order_by(account.c.account)).scalars())
