@@ -13,5 +13,5 @@ def recordings() -> Path:
     """The folder with people's recordings: train/, dev/, transcripts.tsv. They are not part of this repository."""
     folder = os.environ.get("RESIDUAL_ECHO_RECORDINGS")
     if not folder:
-        missing("people's recordings", "set RESIDUAL_ECHO_RECORDINGS to their folder")
+        missing("the folder of people's recordings", "set RESIDUAL_ECHO_RECORDINGS to it")
     return Path(str(folder))

@@ -43,8 +43,8 @@ LETTER = {
     ],
     "L8": [
         "setting a recurring alarm, asking Alexa to remind you of your anniversary, placing a meeting on your "
-        "calendar, sending a message to a friend — customers would not want or expect deletion of the voice recording to delete "
-        "the underlying data or prevent Alexa from performing the requested task",
+        "calendar, sending a message to a friend — customers would not want or expect deletion of the voice recording "
+        "to delete the underlying data or prevent Alexa from performing the requested task",
         "while you could delete the content of your message to a friend, data such as who you sent it to and when you "
         "sent it would remain",
     ],

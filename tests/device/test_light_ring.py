@@ -1,4 +1,5 @@
 import io
+import re
 from itertools import combinations
 from typing import get_args
 
@@ -41,6 +42,10 @@ def test_thinking_turns_by_one_led_a_tick() -> None:
     assert then == (now[-1], *now[:-1])
 
 
+def test_alerting_flashes() -> None:
+    assert {frame("alerting", tick) for tick in range(12)} == {(CYAN,) * 12, (DARK,) * 12}
+
+
 def test_speaking_pulses_and_never_goes_dark() -> None:
     brightness = [frame("speaking", tick)[0][2] for tick in range(12)]
     assert max(brightness) == 255
@@ -49,7 +54,7 @@ def test_speaking_pulses_and_never_goes_dark() -> None:
 
 def shown(terminal: bool, *states: tuple[Attention, str]) -> str:
     output = io.StringIO()
-    with Terminal(Console(file=output, force_terminal=terminal, width=80)) as ring:
+    with Terminal(Console(file=output, force_terminal=terminal, color_system="truecolor", width=80)) as ring:
         for attention, note in states:
             ring.show(attention, note)
     return output.getvalue()
@@ -70,7 +75,8 @@ def test_in_a_terminal_the_ring_is_drawn_in_place_in_colour() -> None:
 
 
 def test_the_ring_in_a_terminal_moves_with_every_call() -> None:
-    assert shown(True, *[("thinking", "")] * 3) != shown(True, *[("idle", ""), ("thinking", ""), ("thinking", "")])
+    dots = re.findall(r"38;2;(\d+;\d+;\d+)m●", shown(True, ("thinking", ""), ("thinking", "")))
+    assert dots[12:24] == [dots[11], *dots[:11]]
 
 
 def test_by_default_the_ring_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
