@@ -11,7 +11,6 @@ from typing import Any
 from cloud_stub.contract import address
 from cloud_stub.errors import CloudError
 
-
 Commands = Any  # argparse names its type for sub-commands only privately
 
 
@@ -71,7 +70,9 @@ _SHARED = {
 
 
 def _add_serve(commands: Commands) -> None:
-    serve = commands.add_parser("serve", parents=_shared("data", "json"), help="take messages from a broker and store them")
+    serve = commands.add_parser(
+        "serve", parents=_shared("data", "json"), help="take messages from a broker and store them"
+    )
     serve.set_defaults(command="serving.run")
     serve.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
     serve.add_argument("--embedded-broker", action="store_true", help="start a broker on 127.0.0.1; needs no other")
