@@ -47,7 +47,7 @@ def append(connection: Connection, keys: Keys, at: datetime, decisions: Iterable
             "kind": decision.kind,
             "rule": decision.rule,
             "account": keys.pseudonym(decision.account, ""),
-            "interactions": [keys.pseudonym(decision.account, name) for name in decision.interactions],
+            "interactions": " ".join(keys.pseudonym(decision.account, name) for name in decision.interactions),
             "records": decision.records,
             "cause": decision.cause,
             "previous": previous,
@@ -77,5 +77,7 @@ def verify(connection: Connection) -> Iterator[str]:
 
 
 def _hash(row: dict[str, object]) -> str:
-    text = json.dumps({name: row[name] for name in sorted(row) if name != "hash"}, separators=(",", ":"))
+    # `default` so that a value that was made unreadable is a change like any other.
+    shown = {name: row[name] for name in sorted(row) if name != "hash"}
+    text = json.dumps(shown, separators=(",", ":"), default=repr)
     return hashlib.sha256(text.encode()).hexdigest()

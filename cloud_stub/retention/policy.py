@@ -249,6 +249,11 @@ def _action_problems(entry: dict[str, Any], records: list[Any]) -> Iterator[str]
                 yield f"{table.schema}/{table.name} has no field {name!r}. It has {', '.join(tables.fields(table))}."
     if (action == "ask") != ("to" in entry):
         yield 'to goes with ask, and ask with to. Write action = "ask" and to = "pizza".'
+    theirs = [store.removeprefix("third_parties/") for store in _names(entry.get("store")) if store.startswith("third")]
+    if theirs and action not in {"keep", "ask"}:
+        yield f"{action!r} promises too much of what a third party holds. Write keep or ask."
+    if action == "ask" and entry.get("to") in list(tables.THIRD_PARTIES) and theirs != [entry["to"]]:
+        yield f'to = "{entry["to"]}" goes with store = "third_parties/{entry["to"]}", and no other.'
     if "to" in entry and entry["to"] not in list(tables.THIRD_PARTIES):
         yield f"third party {entry['to']!r} does not exist. Choose of {', '.join(tables.THIRD_PARTIES)}."
     if "after" in entry:

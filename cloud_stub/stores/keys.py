@@ -17,9 +17,10 @@ class Keys:
         """Open, and create, `data`/cloud/keys.db."""
         file = data / "cloud" / "keys.db"
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite.connect({"keys": file})
+        self._files = sqlite.Files({"keys": file})
         file.chmod(0o600)
-        self._connection.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
+        with self._files.writing() as keys:
+            keys.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
         self._cache: dict[str, bytes] = {}
 
     def pseudonym(self, account: str, name: str) -> str:
@@ -29,13 +30,13 @@ class Keys:
 
     def _load(self, account: str) -> bytes:
         # Another process may make the key at the same moment: whichever row is there in the end is the key.
-        self._connection.execute(
-            "INSERT INTO account_key VALUES (?, ?) ON CONFLICT DO NOTHING", (account, secrets.token_bytes(32))
-        )
-        (key,) = self._connection.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
+        made = (account, secrets.token_bytes(32))
+        with self._files.writing() as keys:
+            keys.execute("INSERT INTO account_key VALUES (?, ?) ON CONFLICT DO NOTHING", made)
+            (key,) = keys.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
         self._cache[account] = key
         return bytes(key)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._files.close()
