@@ -42,6 +42,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     else:
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git"))
     (copy / ".venv").symlink_to(ROOT / ".venv")
+    # Older than the installation: `make` in the copy must not install the copy into the .venv that we run in.
+    os.utime(copy / "pyproject.toml", (0, 0))
     return copy
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -38,9 +38,13 @@ Part = Literal["interaction", "recording"]
 Source = Literal["microphone", "file", "injected", "text"]
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
 def new_id(at: datetime | None = None) -> str:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds (of `at`, or now), then random, so that ids sort by time."""
-    milliseconds = int(at.timestamp() * 1000) if at is not None else time.time_ns() // 1_000_000
+    milliseconds = (at - _EPOCH) // _MILLISECOND if at is not None else time.time_ns() // 1_000_000
     value = (milliseconds & (2**48 - 1)) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
@@ -236,13 +240,16 @@ def read_event_topic(topic: str) -> tuple[str, str, str | None]:
     Raises ValueError for any other topic, saying which form was expected.
     """
     match topic.split("/"):
-        case ["echo", "v1", device, "event", event] if re.match(DEVICE_PATTERN, device):
+        case ["echo", "v1", device, "event", event] if re.match(DEVICE_PATTERN, device) and event in EVENTS:
             return device, event, None
         case ["echo", "v1", device, "event", "recording", interaction] if re.match(DEVICE_PATTERN, device):
             if not re.match(ID_PATTERN, interaction):
                 raise ValueError(f"{interaction!r} is no interaction id. Expected a UUIDv7 in lower case.")
             return device, "recording", interaction
-    raise ValueError(f"topic {topic!r} is no event of this contract. Expected {ROOT}/DEVICE/event/NAME.")
+    raise ValueError(
+        f"topic {topic!r} is no event of this contract. Expected {ROOT}/DEVICE/event/NAME, "
+        f"NAME one of {', '.join(EVENTS)} or recording/ID."
+    )
 
 
 M = TypeVar("M", bound=Struct)

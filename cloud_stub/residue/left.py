@@ -119,7 +119,9 @@ def _answer(connection: Connection, keys: Keys, account: str, store: str, intera
         ledger.c.store == store, ledger.c.account == keys.pseudonym(account, ""), ledger.c.action.startswith("asked: ")
     )
     pseudonym = keys.pseudonym(account, interaction)
-    answers = [row.action for row in connection.execute(mine.order_by(ledger.c.seq)) if pseudonym in row.interactions]
+    answers = [
+        row.action for row in connection.execute(mine.order_by(ledger.c.seq)) if pseudonym in row.interactions.split()
+    ]
     return answers[-1] if answers else "asked: no answer yet"
 
 

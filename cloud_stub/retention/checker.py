@@ -67,6 +67,7 @@ def rule_problems(entry: Any) -> Iterator[str]:
             held = ", ".join(sorted(name for home, name in known if home == store))
             yield f"store {store!r} has none of the kinds {', '.join(kinds)}. It has {held}."
     yield from _action_problems(entry, [tables.RECORDS[pair] for pair in tables.RECORDS if _named(pair, stores, kinds)])
+    yield from _third_party_problems(entry)
     yield from _reason_problems(entry)
 
 
@@ -94,6 +95,15 @@ def _action_problems(entry: dict[str, Any], records: list[Any]) -> Iterator[str]
             Period(str(entry["after"]))
         except ValueError:
             yield f"after {entry['after']!r} is no ISO 8601 period. Write P30D, P3M or PT1H."
+
+
+def _third_party_problems(entry: dict[str, Any]) -> Iterator[str]:
+    action = entry.get("action")
+    theirs = [store.removeprefix("third_parties/") for store in names(entry.get("store")) if store.startswith("third")]
+    if theirs and action not in {"keep", "ask"}:
+        yield f"{action!r} promises too much of what a third party holds. Write keep or ask."
+    if action == "ask" and entry.get("to") in list(tables.THIRD_PARTIES) and theirs != [entry["to"]]:
+        yield f'to = "{entry["to"]}" goes with store = "third_parties/{entry["to"]}", and no other.'
 
 
 def _reason_problems(entry: dict[str, Any]) -> Iterator[str]:

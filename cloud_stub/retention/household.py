@@ -30,9 +30,8 @@ class Household:
 
 def of(connection: Connection, policy: Policy, account: str) -> Household:
     """The account's settings."""
-    own = dict(
-        connection.execute(select(setting.c.name, setting.c.value).where(setting.c.account == account)).tuples().all()
-    )
+    mine = select(setting.c.name, setting.c.value).where(setting.c.account == account)
+    own = {row.name: row.value for row in connection.execute(mine)}
     values = policy.settings | {name: value for name, value in own.items() if name in SETTINGS}
     return Household(
         auto_delete=values["auto_delete"],

@@ -48,9 +48,7 @@ def append(connection: Connection, keys: Keys, at: datetime, decisions: Iterable
             "rule": decision.rule,
             # A sweep takes records of many accounts at once: then no single account is named.
             "account": keys.pseudonym(accounts.pop(), "") if len(accounts) == 1 else "",
-            "interactions": [
-                keys.pseudonym(name, interaction) for name, interaction in decision.subjects if interaction
-            ],
+            "interactions": " ".join(keys.pseudonym(name, said) for name, said in decision.subjects if said),
             "records": decision.records,
             "cause": decision.cause,
             "previous": previous,
@@ -86,5 +84,7 @@ def verify(connection: Connection) -> Iterator[str]:
 
 
 def _hash(row: dict[str, object]) -> str:
-    text = json.dumps({name: row[name] for name in sorted(row) if name != "hash"}, separators=(",", ":"))
+    # `default` so that a value that was made unreadable is a change like any other.
+    shown = {name: row[name] for name in sorted(row) if name != "hash"}
+    text = json.dumps(shown, separators=(",", ":"), default=repr)
     return hashlib.sha256(text.encode()).hexdigest()

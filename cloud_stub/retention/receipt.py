@@ -37,7 +37,7 @@ def make(connection: Connection, keys: Keys, policy: Policy, deletion: str) -> d
         "deletion": deletion,
         "policy": policy.name,
         "account": entries[0]["account"],
-        "interactions": sorted({name for entry in entries for name in entry["interactions"]}),
+        "interactions": sorted({name for entry in entries for name in entry["interactions"].split()}),
         "decisions": [
             {name: entry[name] for name in _FIELDS} | {"clause": clauses.get(entry["rule"], "")} for entry in entries
         ],

@@ -17,10 +17,11 @@ class Keys:
         """Open, and create, `data`/cloud/keys.db."""
         file = data / "cloud" / "keys.db"
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite.connect({"keys": file})
+        self._files = sqlite.Files({"keys": file})
         file.chmod(0o600)
-        self._connection.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS signing_key (only INTEGER PRIMARY KEY, key BLOB NOT NULL)")
+        with self._files.writing() as keys:
+            keys.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
+            keys.execute("CREATE TABLE IF NOT EXISTS signing_key (only INTEGER PRIMARY KEY, key BLOB NOT NULL)")
         self._cache: dict[str, bytes] = {}
 
     def pseudonym(self, account: str, name: str) -> str:
@@ -30,26 +31,28 @@ class Keys:
 
     def _load(self, account: str) -> bytes:
         # Another process may make the key at the same moment: whichever row is there in the end is the key.
-        self._connection.execute(
-            "INSERT INTO account_key VALUES (?, ?) ON CONFLICT DO NOTHING", (account, secrets.token_bytes(32))
-        )
-        (key,) = self._connection.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
+        made = (account, secrets.token_bytes(32))
+        with self._files.writing() as keys:
+            keys.execute("INSERT INTO account_key VALUES (?, ?) ON CONFLICT DO NOTHING", made)
+            (key,) = keys.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
         self._cache[account] = key
         return bytes(key)
 
     def signing_key(self) -> bytes:
         """The 32 bytes of the Ed25519 key that signs receipts, made at first use."""
         made = (1, secrets.token_bytes(32))
-        self._connection.execute("INSERT INTO signing_key VALUES (?, ?) ON CONFLICT DO NOTHING", made)
-        (key,) = self._connection.execute("SELECT key FROM signing_key").fetchone()
+        with self._files.writing() as keys:
+            keys.execute("INSERT INTO signing_key VALUES (?, ?) ON CONFLICT DO NOTHING", made)
+            (key,) = keys.execute("SELECT key FROM signing_key").fetchone()
         return bytes(key)
 
     def destroy(self, account: str) -> None:
         """Erase the account's key, physically: from now on nobody can tell whom its pseudonyms meant."""
         self._cache.pop(account, None)
-        self._connection.execute("DELETE FROM account_key WHERE account = ?", (account,))
-        sqlite.checkpoint(self._connection)
+        with self._files.writing() as keys:
+            keys.execute("DELETE FROM account_key WHERE account = ?", (account,))
+        self._files.checkpoint()
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._files.close()

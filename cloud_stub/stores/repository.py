@@ -24,15 +24,16 @@ class Stores:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         self.files = {store: self.folder / f"{store}.db" for store in STORES}
-        self._raw = sqlite.connect(self.files)
-        self._engine = _engine(self._raw)
+        self._files = sqlite.Files(self.files)
+        self._engine = _engine(self._files.connection)
         with self.write() as connection:
             metadata.create_all(connection)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that holds the write lock from its start; commits at the end, rolls back on any error."""
-        with self._engine.connect().execution_options(begin="IMMEDIATE") as connection, connection.begin():
+        wanted = self._engine.execution_options(begin="IMMEDIATE")
+        with self._files.writing(), wanted.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -42,13 +43,13 @@ class Stores:
             yield connection
 
     def checkpoint(self) -> None:
-        """After an erasure: leave no deleted row in any log. Raises sqlite.ErasureNotPhysical when it cannot."""
-        sqlite.checkpoint(self._raw)
+        """After an erasure: leave no byte of a deleted row. Raises sqlite.ErasureNotPhysical when it cannot."""
+        self._files.checkpoint()
 
     def close(self) -> None:
         """Close the files. What was committed stays."""
+        self._files.close()
         self._engine.dispose()
-        self._raw.close()
 
 
 def _engine(raw: sqlite3.Connection) -> Engine:

@@ -2,30 +2,112 @@
 
 Facts, measured: with secure_delete off a deleted row stays readable in the file until VACUUM; with it on, it stays in
 the write-ahead log and in the database file until a checkpoint that truncates the log. A checkpoint with a schema name
-leaves the logs of the other attached files alone, and a reader that is still open makes it busy.
+leaves the logs of the other attached files alone, and a reader that is still open makes it busy. And pages that were
+split keep bytes of rows that have moved (see scrub).
 """
 
+import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-BUSY_TIMEOUT_MS = 10_000
+import filelock
+
+from cloud_stub.stores import scrub
+
+BUSY_TIMEOUT_S = 10.0
+
+#: A log of this many bytes is written back at the end of the transaction that made it so long.
+LONG_LOG = 8_000_000
+
+#: Databases that are open in this process, by path: see Files.close.
+_open: Counter[Path] = Counter()
+_descriptors: dict[Path, int] = {}
 
 
 class ErasureNotPhysical(Exception):
     """Deleted bytes may still be readable. Names what stood in the way and what to do."""
 
 
-def connect(files: Mapping[str, Path]) -> sqlite3.Connection:
-    """One connection over several files: the first is `main`, the others are attached under their names.
+class Files:
+    """One connection over several files; whoever writes holds the lock that all processes share."""
 
-    Every file is in WAL mode with synchronous=FULL (a commit survives a power cut) and secure_delete, which is read
-    back: some builds of SQLite compile it out. Raises ErasureNotPhysical where it is not in force.
-    """
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        """The first file is `main`, the others are attached under their names.
+
+        Every file is in WAL mode with synchronous=FULL (a commit survives a power cut) and secure_delete, which is read
+        back: some builds of SQLite compile it out. Raises ErasureNotPhysical where it is not in force.
+        """
+        self._paths = [file.absolute() for file in files.values()]
+        self._lock = filelock.FileLock(self._paths[0].with_suffix(".lock"))
+        with self._lock:
+            self.connection = _connect(files)
+            for path in self._paths:
+                _open[path] += 1
+                if path not in _descriptors:
+                    _descriptors[path] = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Write while this block runs: nobody else does, and no log is truncated under it."""
+        with self._lock:
+            yield self.connection
+            if sum(_size(_log(path)) for path in self._paths) > LONG_LOG:
+                self._write_back()
+
+    def checkpoint(self, patience_s: float = BUSY_TIMEOUT_S) -> None:
+        """Leave no deleted row in any log nor in the unused part of any page.
+
+        A reader in another process makes this wait, `patience_s` seconds at most; then ErasureNotPhysical is raised.
+        """
+        deadline = time.monotonic() + patience_s
+        with self._lock:
+            while not self._write_back():
+                if time.monotonic() > deadline:
+                    raise ErasureNotPhysical(
+                        "another program is reading the stores, so erased rows are still in their logs. Close it; the "
+                        "erasure is finished the next time the stores are opened."
+                    )
+                time.sleep(0.02)
+
+    def close(self) -> None:
+        """Write the logs back as far as readers allow, and close."""
+        with self._lock:
+            self._write_back()
+            self.connection.close()
+            for path in self._paths:
+                _open[path] -= 1
+                # Closing any descriptor of a file drops every lock that this process holds on it (POSIX), SQLite's
+                # too: so ours is closed only when no connection of this process is left.
+                if not _open[path]:
+                    os.close(_descriptors.pop(path))
+
+    def _write_back(self) -> bool:
+        """Checkpoint, scrub what was written, truncate the logs. Returns False where a reader stands in the way.
+
+        In this order, so that a crash in between leaves the log, and with it the list of the pages to scrub.
+        """
+        if not any(_size(_log(path)) for path in self._paths):
+            return True
+        # How long to wait for readers is the caller's to say, not SQLite's.
+        self.connection.execute("PRAGMA busy_timeout=0")
+        try:
+            if self.connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0]:
+                return False
+            for path in self._paths:
+                scrub.scrub(_descriptors[path], scrub.pages_in_log(_log(path)))
+            return not self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+
+
+def _connect(files: Mapping[str, Path]) -> sqlite3.Connection:
     (_, main), *others = files.items()
     connection = sqlite3.connect(
-        main, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=512
+        main, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S, cached_statements=512
     )
     for name, file in others:
         connection.execute("ATTACH DATABASE ? AS ?", (str(file), name))
@@ -36,22 +118,17 @@ def connect(files: Mapping[str, Path]) -> sqlite3.Connection:
             raise ErasureNotPhysical(
                 "this build of SQLite does not zero deleted rows (secure_delete is off). Use Python's own sqlite3."
             )
+    # We write logs back ourselves, since only we scrub.
+    connection.execute("PRAGMA wal_autocheckpoint=0")
     return connection
 
 
-def checkpoint(connection: sqlite3.Connection, patience_s: float = 10.0) -> None:
-    """Write every attached file's log back and truncate it, so that no deleted row is left in one.
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
-    A reader in another process makes this wait, `patience_s` seconds at most; then ErasureNotPhysical is raised.
-    """
-    deadline = time.monotonic() + patience_s
-    while True:
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        if not busy:
-            return
-        if time.monotonic() > deadline:
-            raise ErasureNotPhysical(
-                "another program is reading the stores, so erased rows are still in their logs. Close it; the erasure "
-                "is finished the next time the stores are opened."
-            )
-        time.sleep(0.02)
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -201,7 +201,7 @@ ledger = Table(
     Column("kind", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("account", Text, nullable=False),
-    Column("interactions", JSON, nullable=False),
+    Column("interactions", Text, nullable=False),
     Column("records", Integer, nullable=False),
     Column("cause", Text, nullable=False, index=True),
     Column("previous", Text, nullable=False),

@@ -27,11 +27,12 @@ class Partner:
         self.name, self._stance, self._client = name, stance, client
         folder = data / "third_parties" / name
         folder.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite.connect({"main": folder / f"{name}.db"})
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS held"
-            " (request TEXT PRIMARY KEY, account TEXT, interaction TEXT, at TEXT, details TEXT)"
-        )
+        self._files = sqlite.Files({"main": folder / f"{name}.db"})
+        with self._files.writing() as database:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS held"
+                " (request TEXT PRIMARY KEY, account TEXT, interaction TEXT, at TEXT, details TEXT)"
+            )
         client.on_connect = self._on_connect
         client.on_message = self._on_message
 
@@ -39,7 +40,7 @@ class Partner:
         """Leave the broker and close the file."""
         self._client.disconnect()
         self._client.loop_stop()
-        self._database.close()
+        self._files.close()
 
     def _on_connect(self, client: mqtt.Client, *_: object) -> None:
         client.subscribe(partner_topic(self.name, "request"), qos=1)
@@ -56,7 +57,8 @@ class Partner:
 
     def _perform(self, request: PartnerRequest) -> PartnerReply:
         row = (request.id, request.account, request.interaction, rfc3339(request.at), json.dumps(request.details))
-        self._database.execute("INSERT INTO held VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+        with self._files.writing() as database:
+            database.execute("INSERT INTO held VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
         return PartnerReply(
             request=request.id, partner=self.name, outcome="done", reference=f"{self.name}-{request.id[-6:]}"
         )
@@ -68,8 +70,9 @@ class Partner:
             reason = "we obviously need to keep a record of the transaction"
             return PartnerReply(request=request.id, partner=self.name, outcome="refused", reason=reason)
         mine = (request.account, request.interaction)
-        self._database.execute("DELETE FROM held WHERE account = ? AND interaction = ?", mine)
-        sqlite.checkpoint(self._database)
+        with self._files.writing() as database:
+            database.execute("DELETE FROM held WHERE account = ? AND interaction = ?", mine)
+        self._files.checkpoint()
         return PartnerReply(request=request.id, partner=self.name, outcome="honoured")
 
 

@@ -289,7 +289,7 @@ def test_an_events_topic_is_read_into_its_parts(topic: str, read: tuple[str, str
     ],
 )
 def test_any_other_topic_is_refused_naming_it_and_the_form(topic: str) -> None:
-    with pytest.raises(ValueError, match=r"Expected echo/v1/DEVICE/event/NAME\.") as refused:
+    with pytest.raises(ValueError, match=r"Expected echo/v1/DEVICE/event/NAME") as refused:
         read_event_topic(topic)
     assert repr(topic) in str(refused.value)
 
@@ -436,7 +436,7 @@ def test_a_password_is_taken_whole_and_never_printed(password: str, tls: bool) -
     address = BrokerAddress.parse(f"mqtt{'s' * tls}://kitchen:{quote(password, safe='')}@broker:1884")
     assert address.password == password
     assert str(address) == f"mqtt{'s' * tls}://broker:1884"
-    assert f"{address}" == str(address)
+    assert password not in repr(address).replace("kitchen", "").replace("broker", "")
 
 
 @pytest.mark.parametrize("url", ["mqtt://kitchen:s3cret@broker:99999", "mqtt://kitchen:s3cret@broker/topic"])

@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import JSON, Connection, Integer, LargeBinary, Table, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cloud_stub.stores import sqlite
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 from cloud_stub.stores.tables import RECORDS, STORES, fields
@@ -88,16 +87,18 @@ def test_a_record_is_in_its_stores_file_and_in_no_other(stores: Stores, table: T
 
 
 def test_the_ledger_is_committed_first_and_operations_last(stores: Stores) -> None:
-    attached = [name for _, name, _ in stores._raw.execute("PRAGMA database_list")]
+    attached = [name for _, name, _ in stores._files.connection.execute("PRAGMA database_list")]
     assert attached == ["main", "primary", "subsystems", "actions", "commerce", "training", "operations"]
-    assert stores._raw.execute("PRAGMA database_list").fetchone()[2].endswith("ledger.db")
+    assert stores._files.connection.execute("PRAGMA database_list").fetchone()[2].endswith("ledger.db")
 
 
 def test_secure_delete_full_synchronous_and_a_log_are_in_force_on_every_attached_file(stores: Stores) -> None:
-    attached = [name for _, name, _ in stores._raw.execute("PRAGMA database_list")]
+    attached = [name for _, name, _ in stores._files.connection.execute("PRAGMA database_list")]
     assert len(attached) == len(STORES)
     for pragma, value in (("secure_delete", 1), ("synchronous", 2), ("journal_mode", "wal")):
-        in_force = {name: stores._raw.execute(f'PRAGMA "{name}".{pragma}').fetchone()[0] for name in attached}
+        in_force = {
+            name: stores._files.connection.execute(f'PRAGMA "{name}".{pragma}').fetchone()[0] for name in attached
+        }
         assert in_force == dict.fromkeys(attached, value)
 
 
@@ -206,11 +207,6 @@ def test_an_erasure_that_spans_all_stores_leaves_every_log_empty(stores: Stores)
     assert found(stores, "the zebra is loose") == set()
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="SQLite's balancing moves rows between pages and leaves their bytes in the old page's free space; "
-    "secure_delete zeroes only what a DELETE frees. VACUUM of the store takes them out (next test).",
-)
 def test_no_byte_of_an_erased_row_is_left_however_often_its_page_was_split(tmp_path: Path) -> None:
     assert residue_of_a_busy_table(tmp_path, vacuum=False) == {}
 
@@ -225,7 +221,7 @@ def residue_of_a_busy_table(folder: Path, *, vacuum: bool) -> dict[int, set[tupl
     for seed in range(8):
         random, stores = Random(seed), Stores(folder / str(seed))
         for name in STORES[1:]:
-            stores._raw.execute(f'PRAGMA "{name}".synchronous=off')  # no power cut here, only many commits
+            stores._files.connection.execute(f'PRAGMA "{name}".synchronous=off')  # no power cut here, only many commits
         live: list[str] = []
         erased: list[str] = []
         for _ in range(25):
@@ -241,7 +237,7 @@ def residue_of_a_busy_table(folder: Path, *, vacuum: bool) -> dict[int, set[tupl
                     connection.execute(delete(table).where(table.c.interaction.in_(gone)))
         if vacuum:
             for name in ("primary", "actions"):
-                stores._raw.execute(f'VACUUM "{name}"')
+                stores._files.connection.execute(f'VACUUM "{name}"')
         stores.checkpoint()
         left = found(stores, *erased)
         residue |= {seed: left} if left else {}
@@ -260,19 +256,11 @@ connection.close()
 """
 
 
-def impatient(folder: Path) -> sqlite3.Connection:
-    """A connection to the same files that does not wait within SQLite."""
-    connection = sqlite.connect({store: folder / "cloud" / f"{store}.db" for store in STORES})
-    connection.execute("PRAGMA busy_timeout=0")
-    return connection
-
-
 def test_while_another_process_reads_an_erasure_is_not_called_physical(stores: Stores, tmp_path: Path) -> None:
     with stores.write() as connection:
         connection.execute(insert(FACT), [record("1", text="the zebra is loose")])
     command = [sys.executable, "-c", READER, str(stores.files["actions"])]
     with (
-        closing(impatient(tmp_path)) as ours,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader,
     ):
         assert reader.stdout is not None
@@ -280,16 +268,16 @@ def test_while_another_process_reads_an_erasure_is_not_called_physical(stores: S
         with stores.write() as connection:
             connection.execute(delete(FACT))
         with pytest.raises(ErasureNotPhysical, match=r"another program is reading the stores.* Close it"):
-            sqlite.checkpoint(ours, patience_s=0.05)
+            stores._files.checkpoint(patience_s=0.05)
         assert found(stores, "the zebra is loose")
         reader.communicate("\n", timeout=30)
-        sqlite.checkpoint(ours, patience_s=0.05)
+        stores._files.checkpoint(patience_s=0.05)
         assert found(stores, "the zebra is loose") == set()
 
 
 def test_a_reader_of_any_store_holds_up_the_erasure_and_its_end_lets_it_finish(tmp_path: Path) -> None:
     stores = Stores(tmp_path)
-    with closing(impatient(tmp_path)) as ours, closing(sqlite3.connect(stores.files["primary"])) as reader:
+    with closing(sqlite3.connect(stores.files["primary"])) as reader:
         with stores.write() as connection:
             connection.execute(insert(RECORDING), [record("1", flac=b"the sound of it" * 10_000)])
         reader.execute("BEGIN")
@@ -297,9 +285,9 @@ def test_a_reader_of_any_store_holds_up_the_erasure_and_its_end_lets_it_finish(t
         with stores.write() as connection:
             connection.execute(delete(RECORDING))
         with pytest.raises(ErasureNotPhysical):
-            sqlite.checkpoint(ours, patience_s=0.05)
+            stores._files.checkpoint(patience_s=0.05)
         reader.execute("ROLLBACK")
-        sqlite.checkpoint(ours, patience_s=0.05)
+        stores._files.checkpoint(patience_s=0.05)
         assert found(stores, "the sound of it") == set()
     stores.close()
 

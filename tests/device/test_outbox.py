@@ -223,11 +223,6 @@ def test_what_put_has_taken_outlives_a_killed_process_and_nothing_is_there_by_ha
     outbox.close()
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="FULL does not sync the folder after a commit in journal_mode=delete: a power cut may bring the journal "
-    "back, and the last interaction is rolled back with it. EXTRA does.",
-)
 def test_a_commit_is_on_the_disk_with_its_folder_when_put_returns(outbox: Outbox) -> None:
     # sqlite.org/pragma.html#pragma_synchronous
     assert outbox._database.execute("PRAGMA synchronous").fetchone() == (3,)
