@@ -39,7 +39,7 @@ from cloud_stub.contract.messages import (
     read_event_topic,
     rfc3339,
 )
-from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time
+from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
@@ -87,6 +87,9 @@ class Ingest:
     def handle(self, messages: list[Incoming]) -> None:
         """Store a batch, answers included, in one transaction; then carry out the deletions that it asked for."""
         with self._stores.write() as connection:
+            if isinstance(self._clock, SimulatedClock):
+                # Another program may have set it forward: it must not fall back to our time.
+                self._clock.forward(kept_time(connection) or self._clock.shown())
             events = [(message, rfc3339(self._clock.now())) for message in messages]
             devices = {message.topic.split("/")[2] for message in messages if message.topic.count("/") > 2}
             interactions = {name.decode() for message in messages for name in _named(message)}

@@ -1,0 +1,91 @@
+"""A device made of nothing but MQTT: says texts to a running cloud and waits for its answers."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.messages import (
+    DIRECTIVES,
+    Confirm,
+    Directive,
+    Interaction,
+    Speak,
+    decode,
+    directive_topic,
+    encode,
+    event_topic,
+    new_id,
+    recording_topic,
+)
+from tests.cloud_stub.house import flac
+
+PATIENCE_S = 30
+
+
+class Speaker:
+    """Speaks as one device."""
+
+    def __init__(self, client: mqtt.Client, device: str, arrived: "queue.SimpleQueue[Directive]") -> None:
+        self.device = device
+        self._client, self._arrived = client, arrived
+
+    def say(self, text: str, *, at: datetime | None = None, sound: bool = True) -> str:
+        """Say something with its recording; returns the interaction's id once everything is answered."""
+        return self.ask(text, at=at, sound=sound)[0]
+
+    def ask(self, text: str, *, at: datetime | None = None, sound: bool = True) -> tuple[str, str]:
+        """The same, with the spoken answer."""
+        at = at or datetime.now(UTC)
+        said = Interaction(
+            id=new_id(at),
+            device=self.device,
+            at=at,
+            source="text",
+            wake_word="alexa",
+            transcript=text,
+            has_recording=sound,
+        )
+        self._client.publish(said.topic(), encode(said), qos=1)
+        if sound:
+            self._client.publish(recording_topic(self.device, said.id), flac(), qos=1)
+        answer, open_parts = "", {"interaction", "recording"} if sound else {"interaction"}
+        while open_parts or not answer:
+            directive = self._arrived.get(timeout=PATIENCE_S)
+            self._client.publish(event_topic(self.device, "confirm"), encode(Confirm([directive.id])), qos=1)
+            if directive.interaction != said.id:
+                continue
+            if isinstance(directive, Speak):
+                answer = directive.text
+            else:
+                assert directive.name in {"stored", "forgotten"}, directive
+                open_parts.discard(directive.part or "")
+        return said.id, answer
+
+
+@contextmanager
+def speaker(broker: str, device: str) -> Iterator[Speaker]:
+    """Connect a device to a broker while the block runs."""
+    address = BrokerAddress.parse(broker)
+    arrived: queue.SimpleQueue[Directive] = queue.SimpleQueue()
+    subscribed: queue.SimpleQueue[None] = queue.SimpleQueue()
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"test-{device}", protocol=mqtt.MQTTv311)
+
+    def take(_client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        arrived.put(decode(DIRECTIVES[message.topic.rsplit("/", 1)[1]], message.payload))
+
+    client.on_message = take
+    client.on_connect = lambda *_: client.subscribe(directive_topic(device, "+"), qos=1) and None
+    client.on_subscribe = lambda *_: subscribed.put(None)
+    client.connect(address.host, address.port)
+    client.loop_start()
+    try:
+        subscribed.get(timeout=PATIENCE_S)
+        yield Speaker(client, device, arrived)
+    finally:
+        client.disconnect()
+        client.loop_stop()
