@@ -3,15 +3,17 @@
 import re
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from cloud_stub.contract.messages import DEVICE_PATTERN, rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.retention.clock import SystemClock
-from cloud_stub.stores.tables import account, device
+from cloud_stub.stores.tables import account, device, setting
 
 #: Whose an unregistered device is, as long as no device is registered at all.
 DEFAULT = "household"
+
+_REGISTERED = and_(setting.c.account == "", setting.c.name == "registered")
 
 
 def owners(connection: Connection, devices: Iterable[str]) -> dict[str, str]:
@@ -19,7 +21,7 @@ def owners(connection: Connection, devices: Iterable[str]) -> dict[str, str]:
     wanted = set(devices)
     registered = select(device.c.device, device.c.account).where(device.c.device.in_(wanted))
     known = {row.device: row.account for row in connection.execute(registered)}
-    if not known and connection.execute(select(device.c.device).limit(1)).first() is None:
+    if not known and connection.execute(select(setting.c.value).where(_REGISTERED)).first() is None:
         return dict.fromkeys(wanted, DEFAULT)
     return known
 
@@ -54,3 +56,6 @@ def register(connection: Connection, clock: SystemClock, name: str, owner: str, 
         connection.execute(update(account).where(account.c.account == owner).values(child=1))
     connection.execute(delete(device).where(device.c.device == name))
     connection.execute(insert(device), {"device": name, "account": owner, "received_at": now})
+    # From now on, and also when the last registered device is gone, no device is anybody's without being registered.
+    connection.execute(delete(setting).where(_REGISTERED))
+    connection.execute(insert(setting), {"account": "", "name": "registered", "value": "yes", "received_at": now})

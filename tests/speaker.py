@@ -34,11 +34,16 @@ class Speaker:
         self.device = device
         self._client, self._arrived = client, arrived
 
-    def say(self, text: str, *, at: datetime | None = None, sound: bool = True) -> str:
-        """Say something with its recording; returns the interaction's id once everything is answered."""
-        return self.ask(text, at=at, sound=sound)[0]
+    def say(self, text: str, *, at: datetime | None = None, sound: bool = True, speaks: bool = True) -> str:
+        """Say something with its recording; returns the interaction's id once everything is answered.
 
-    def ask(self, text: str, *, at: datetime | None = None, sound: bool = True) -> tuple[str, str]:
+        With `speaks` False no spoken answer is waited for.
+        """
+        return self.ask(text, at=at, sound=sound, speaks=speaks)[0]
+
+    def ask(
+        self, text: str, *, at: datetime | None = None, sound: bool = True, speaks: bool = True
+    ) -> tuple[str, str]:
         """The same, with the spoken answer."""
         at = at or datetime.now(UTC)
         said = Interaction(
@@ -54,7 +59,7 @@ class Speaker:
         if sound:
             self._client.publish(recording_topic(self.device, said.id), flac(), qos=1)
         answer, open_parts = "", {"interaction", "recording"} if sound else {"interaction"}
-        while open_parts or not answer:
+        while open_parts or (speaks and not answer):
             directive = self._arrived.get(timeout=PATIENCE_S)
             self._client.publish(event_topic(self.device, "confirm"), encode(Confirm([directive.id])), qos=1)
             if directive.interaction != said.id:

@@ -313,3 +313,12 @@ def test_accounts_live_side_by_side(letter: Open) -> None:
     _, answer = other.device.ask("what am i allergic to")
     assert "cats" in answer
     assert "walnuts" not in answer
+
+
+def test_a_closed_accounts_late_messages_stay_deleted_and_become_nobody_elses(letter: Open) -> None:
+    home = letter()
+    home.device.say("remember that the zebra is loose in oxford")
+    assert cloud_stub("close-account", home.account, "--data", home.data).returncode == 0
+    home.device.say("remember that the zebra is back in oxford", speaks=False)
+    assert home.files_with("back in oxford") == set()
+    assert asked("history", "household", "--data", home.data) == []

@@ -1,11 +1,12 @@
 """Commands that change what is stored: erase, settings, register, close-account, advance."""
 
 import argparse
+import re
 from typing import Any
 
 from cloud_stub import accounts
 from cloud_stub.commands.common import data_folder, print_json
-from cloud_stub.contract.messages import new_id, rfc3339
+from cloud_stub.contract.messages import ID_PATTERN, new_id, rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House, open_house
 from cloud_stub.retention import household, receipt
@@ -21,6 +22,8 @@ def erase(options: argparse.Namespace) -> int:
     ranged = options.since is not None or options.until is not None
     if (options.interaction is not None) + ranged + options.all != 1:
         raise CloudError("say what to erase: --interaction ID, or --since TIME and/or --until TIME, or --all.")
+    if options.interaction is not None and not re.match(ID_PATTERN, options.interaction):
+        raise CloudError(f"{options.interaction!r} is no interaction's id. See: cloud-stub history {options.account}")
     with open_house(data_folder(options), options.policy) as house:
         now = house.clock.now()
         scope = Scope(

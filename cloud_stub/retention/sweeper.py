@@ -19,7 +19,7 @@ from cloud_stub.retention.rules import Period, Rule, Trigger
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import RECORDS, WORKINGS, account, scope
+from cloud_stub.stores.tables import RECORDS, WORKINGS, account, device, scope
 
 #: Rows in one transaction: at a million rows such a chunk holds the write lock for well under 250 ms (measured).
 CHUNK = 500
@@ -98,6 +98,7 @@ class Sweeper:
                 yield rows
         yield from self._auto_delete()
         yield from self._inactive()
+        yield from self._closed()
 
     def _all_jobs(self) -> Iterator[Job]:
         policy = self._engine.policy
@@ -193,6 +194,31 @@ class Sweeper:
             now_text = rfc3339(now)
             self._engine.erase([Scope(new_id(), name, now_text, until=now_text, trigger="inactive")])
             yield 1
+
+    def _closed(self) -> Iterator[int]:
+        """Closed accounts that have been remembered for long enough, with the devices that were theirs."""
+        for table in (device, account):
+            rule = self._engine.policy.rule("operations", table.name, "account_closed")
+            if rule.action != "erase" or rule.after is None:
+                continue
+            now = self._clock.now()
+            closed = select(account.c.account).where(account.c.closed_at <= rfc3339(rule.after.before(now)))
+            with self._stores.write() as connection:
+                names = connection.execute(select(table.c.account).where(table.c.account.in_(closed))).scalars().all()
+                if not names:
+                    continue
+                decision = Decision(
+                    trigger="account_closed",
+                    action=str(rule),
+                    store="operations",
+                    kind=table.name,
+                    rule=self._engine.policy.cite(rule, "account_closed"),
+                    subjects=tuple((name, "") for name in names),
+                    records=len(names),
+                )
+                ledger.append(connection, self._keys, now, [decision])
+                connection.execute(delete(table).where(table.c.account.in_(closed)))
+            yield len(names)
 
     def _accounts(self) -> list[str]:
         with self._stores.read() as connection:
