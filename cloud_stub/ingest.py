@@ -244,7 +244,8 @@ class Ingest:
             RECORDS["training", "recording"],
             RECORDS["training", "transcript"],
         )
-        names = [column.name for column in recording.columns]
+        # What was decided about the recording was not decided about its copy.
+        names = [column.name for column in recording.columns if not column.name.startswith("deleted_")]
         picked = (
             select(*(recording.c[name] for name in names))
             .join(
@@ -311,6 +312,12 @@ class Ingest:
         part: Part = "recording" if "/event/recording/" in message.topic else "interaction"
         found = origin.interaction or next((name.decode() for name in _named(message)), "")
         interaction = found if re.fullmatch(ID_PATTERN, found) else None
+        if interaction is not None and origin.account:
+            # What was deleted does not come back as a reject either.
+            named = Origin(origin.account, origin.device, interaction, _time_of(interaction), origin.received_at)
+            if batch.deleted(named):
+                batch.send(Forgotten(id=new_id(), interaction=interaction, part=part), named, interaction)
+                return
         self._quarantine(batch, message, origin, reason, interaction)
         batch.send(Refused(id=new_id(), reason=reason[:2000], interaction=interaction, part=part), origin, interaction)
 

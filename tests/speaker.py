@@ -41,9 +41,7 @@ class Speaker:
         """
         return self.ask(text, at=at, sound=sound, speaks=speaks)[0]
 
-    def ask(
-        self, text: str, *, at: datetime | None = None, sound: bool = True, speaks: bool = True
-    ) -> tuple[str, str]:
+    def ask(self, text: str, *, at: datetime | None = None, sound: bool = True, speaks: bool = True) -> tuple[str, str]:
         """The same, with the spoken answer."""
         at = at or datetime.now(UTC)
         said = Interaction(

@@ -1,15 +1,94 @@
-"""What redacting and pseudonymising do to rows, the same whether a trigger fires or time passes."""
+"""What rules do to rows, the same whether a trigger fires or time passes, and what happens where two triggers meet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, null, or_, select, update
 
-from cloud_stub.retention.rules import Rule
+from cloud_stub.contract.messages import rfc3339
+from cloud_stub.retention.policy import Policy
+from cloud_stub.retention.rules import Rule, Trigger
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.tables import fields
 
 #: What stands before an account's name and an interaction's id once they are pseudonyms.
 MARK = "~"
+
+#: Triggers that are marked on the records they leave; age and silence are found from times that are there anyway.
+MARKED: tuple[Trigger, ...] = ("user_delete", "third_party_request", "account_closed", "setting_changed")
+
+
+def carry_out(
+    connection: Connection,
+    keys: Keys,
+    policy: Policy,
+    table: Table,
+    trigger: Trigger,
+    where: ColumnElement[bool],
+    now: datetime,
+) -> None:
+    """A trigger has fired for the rows of `where`: do what is due at once, and mark what stays with the trigger."""
+    rule = _rule(policy, table, trigger)
+    # For silence the rule's period is over when the trigger fires; for the others it begins then.
+    at_once = rule.after is None or trigger == "inactive"
+    if rule.action == "erase" and at_once:
+        connection.execute(delete(table).where(where))
+        return
+    if "deleted_at" not in table.c:
+        return
+    marked = {"deleted_at": rfc3339(now), "deleted_by": trigger}
+    unmarked = table.c.deleted_at.is_(None)
+    if rule.action in {"redact", "pseudonymise"} and at_once:
+        change(connection, keys, table, rule, and_(where, unmarked), marked if trigger in MARKED else None)
+        change(connection, keys, table, rule, and_(where, ~unmarked))
+    if trigger not in MARKED:
+        return
+    for other, rows, takes_over in _met(policy, table, trigger, now):
+        if not takes_over:
+            change(connection, keys, table, rule, and_(where, rows))
+            continue
+        if other.after is not None and other.action != "erase":
+            change(connection, keys, table, other, and_(where, rows, undone(table, other)), marked)
+        connection.execute(update(table).where(where, rows).values(marked))
+    connection.execute(update(table).where(where, unmarked).values(marked))
+
+
+def undecided(policy: Policy, table: Table, trigger: Trigger, now: datetime) -> ColumnElement[bool]:
+    """The rows to which the trigger, fired now, would still do something, be it only to mark them."""
+    rule = _rule(policy, table, trigger)
+    met = [rows for _, rows, _ in _met(policy, table, trigger, now)]
+    if rule.after is None and rule.action not in {"keep", "ask"}:
+        met.append(and_(table.c.deleted_by != trigger, undone(table, rule)))
+    return or_(table.c.deleted_at.is_(None), *met)
+
+
+def _met(
+    policy: Policy, table: Table, trigger: Trigger, now: datetime
+) -> Iterator[tuple[Rule, ColumnElement[bool], bool]]:
+    """(rule, rows, whether this trigger's mark takes over) for rows that another trigger has marked already.
+
+    A row has room for one mark, and so for one date. What erases sooner has it; a change that would have come sooner
+    than the erasure, but has no room to wait in, is made at once.
+    """
+    rule = _rule(policy, table, trigger)
+    if rule.after is None:
+        return
+    for name in MARKED:
+        if name == trigger:
+            continue
+        other, theirs = _rule(policy, table, name), table.c.deleted_by == name
+        if other.after is None:
+            yield other, theirs, True
+            continue
+        later = and_(theirs, table.c.deleted_at > rfc3339(other.after.before(rule.after.since(now))))
+        if rule.action == "erase":
+            yield other, later if other.action == "erase" else theirs, True
+        else:
+            yield other, and_(later if other.action == "erase" else theirs, undone(table, rule)), False
+
+
+def _rule(policy: Policy, table: Table, trigger: Trigger) -> Rule:
+    return policy.rule(str(table.schema), table.name, trigger)
 
 
 def change(
@@ -25,21 +104,19 @@ def change(
     `mark` sets columns of the rows whose identity changes, which nobody can find by their old names afterwards.
     """
     if rule.action == "redact":
-        named = [name for name in rule.fields if name in fields(table)]
-        connection.execute(update(table).where(where).values(dict.fromkeys(named)))
+        # Not None: in a JSON column that would be the text "null", and never done.
+        named = {name: null() for name in rule.fields if name in fields(table)}
+        connection.execute(update(table).where(where).values(named))
         return
-    rows = [dict(row) for row in connection.execute(select(table).where(where)).mappings()]
-    for row in rows:
-        key = and_(*(column == row[column.name] for column in table.primary_key))
-        connection.execute(delete(table).where(key))
-        name, interaction = row["account"], row["interaction"]
-        row["account"] = pseudonymous(keys, name)
-        row["interaction"] = MARK + keys.pseudonym(name, interaction)
+    key = list(table.primary_key)
+    for row in connection.execute(select(*key).where(where)).mappings().all():
+        new = {"account": pseudonymous(keys, row["account"])}
+        new["interaction"] = MARK + keys.pseudonym(row["account"], row["interaction"])
+        # The same record was here before, if its message came again after all memory of it had ended.
+        connection.execute(delete(table).where(*(column == (dict(row) | new)[column.name] for column in key)))
         # When somebody said something tells who it was, to whoever has another list of times.
-        row["device"] = ""
-        row.update(mark or {})
-    if rows:
-        connection.execute(insert(table), rows)
+        one = update(table).where(*(column == row[column.name] for column in key))
+        connection.execute(one.values(**new, device="", **(mark or {})))
 
 
 def undone(table: Table, rule: Rule) -> ColumnElement[bool]:

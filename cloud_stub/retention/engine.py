@@ -8,11 +8,11 @@ only `after` a while is left marked on the record, for the sweeper to find.
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, false, insert, or_, select, union, update
 
 from cloud_stub.contract.messages import PartnerRequest, encode, new_id, partner_topic, rfc3339
 from cloud_stub.retention import acts, household, ledger, scopes
@@ -23,6 +23,7 @@ from cloud_stub.retention.rules import Rule, Trigger
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
+from cloud_stub.stores.sqlite import ErasureNotPhysical
 from cloud_stub.stores.tables import (
     RECORDS,
     THIRD_PARTIES,
@@ -34,9 +35,6 @@ from cloud_stub.stores.tables import (
     seen,
     setting,
 )
-
-#: Triggers that are marked on the records they leave; age and silence are found from times that are there anyway.
-MARKED: tuple[Trigger, ...] = ("user_delete", "third_party_request", "account_closed", "setting_changed")
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,9 @@ class Engine:
         """Finishes what an earlier run left undone before anything can be read."""
         self._stores, self._keys, self._clock = stores, keys, clock
         self.policy = policy
+        # After a crash a log may still hold what a sweep erased, and a page what nobody has scrubbed.
+        with suppress(ErasureNotPhysical):
+            self._stores.checkpoint()
         self.finish()
 
     def erase(self, wanted: Iterable[Scope]) -> None:
@@ -77,18 +78,20 @@ class Engine:
         Raises sqlite.ErasureNotPhysical when another program keeps the logs from being truncated; the deletion is then
         done logically, and tried again next time.
         """
-        with self._stores.read() as connection:
-            waiting = scopes.unfinished(connection)
-        for scope in waiting:
-            self.ask(scope)
-            self.act(scope)
-            self._stores.checkpoint()
-            # Marked only now: had we crashed before the logs were truncated, the next start would see to it.
-            with self._stores.write() as connection:
-                scopes.done(connection, scope, self._now())
-            if scope.trigger == "account_closed" and self._entry_rule().action == "pseudonymise":
-                self._keys.destroy(scope.account)
-        return len(waiting)
+        finished = 0
+        # Again and again: a deletion may have named others on its way (scopes.name_strays).
+        while waiting := self._unfinished():
+            for scope in waiting:
+                self.ask(scope)
+                self.act(scope)
+                self._stores.checkpoint()
+                if scope.trigger == "account_closed" and self._entry_rule().action == "pseudonymise":
+                    self._keys.destroy(scope.account)
+                # Marked only now: had we crashed before this, the next start would see to it.
+                with self._stores.write() as connection:
+                    scopes.done(connection, scope, self._now())
+            finished += len(waiting)
+        return finished
 
     def close_account(self, name: str) -> Scope:
         """Close an account: nothing more is taken from it, and the rules for account_closed hold for what there is."""
@@ -125,11 +128,8 @@ class Engine:
             self._step(connection, pair, table, and_(scope.within(table), self._undecided(table, trigger)), trigger)
             for pair, table in RECORDS.items()
         ]
-        interactions = {name for step in steps for name in step.interactions}
-        if scope.interaction is not None:
-            interactions.add(scope.interaction)
         for table in (seen, directive, quarantine):
-            where = self._within_workings(table, scope, interactions)
+            where = self._within_workings(table, scope)
             steps.append(self._step(connection, ("operations", table.name), table, where, trigger))
         if trigger == "account_closed":
             for table in (setting, device, account):
@@ -144,9 +144,14 @@ class Engine:
             if not ledger.holds(connection, scope.id):
                 decisions = [self._decision(scope.account, step, cause=scope.id) for step in steps]
                 ledger.append(connection, self._keys, self._clock.now(), decisions)
-            for step in steps:
+            # The workings first: which are meant is known from the records.
+            for step in reversed(steps):
                 self._carry_out(connection, step)
         return sum(step.records for step in steps)
+
+    def _unfinished(self) -> list[Scope]:
+        with self._stores.read() as connection:
+            return scopes.unfinished(connection)
 
     def cite(self, step: Step) -> str:
         """The step's rule as reports print it."""
@@ -171,19 +176,22 @@ class Engine:
         else:
             found = [""] * len(connection.execute(select(table.c.account).where(where)).all())
         due = None
-        if rule.after is not None and trigger in MARKED:
+        if rule.after is not None and trigger in acts.MARKED:
             due = rfc3339(rule.after.since(self._clock.now()))
         names = tuple(sorted({name for name in found if name}))
         return Step(*case, rule, trigger, where, table, names, len(found), due)
 
-    def _within_workings(self, table: Table, scope: Scope, interactions: set[str]) -> ColumnElement[bool]:
+    def _within_workings(self, table: Table, scope: Scope) -> ColumnElement[bool]:
         """Queues and rejects of the interactions: by id, and, as a torn message names none, by arrival.
 
         Two kinds of outgoing messages are no part of it: the spoken answer to the deletion itself, and a task on its
         way to a third party whose record a rule keeps ("prevent Alexa from performing the requested task").
         """
-        where: ColumnElement[bool] = table.c.interaction.in_(interactions) if interactions else false()
+        where: ColumnElement[bool] = table.c.interaction == scope.interaction
         if scope.interaction is None:
+            # A query, not a list: an account may have more interactions than a statement can have values.
+            taken = union(*(select(records.c.interaction).where(scope.within(records)) for records in RECORDS.values()))
+            where = table.c.interaction.in_(taken)
             received = and_(table.c.received_at >= (scope.since or ""), table.c.received_at <= scope.requested_at)
             where = or_(where, received)
         if table is directive:
@@ -196,12 +204,13 @@ class Engine:
         return and_(table.c.account == scope.account, where)
 
     def ask(self, scope: Scope) -> None:
-        """Queue a deletion request for each third party that a rule says to ask.
+        """Queue a deletion request for each third party that a rule says to ask; name what only its id can name again.
 
         In a transaction of its own, before the commerce record that tells whom to ask is erased.
         """
         asked = []
         with self._stores.write() as connection:
+            scopes.name_strays(connection, scope)
             for partner, kind in THIRD_PARTIES.items():
                 store = f"third_parties/{partner}"
                 rule = self.policy.rule(store, kind, scope.trigger)
@@ -234,37 +243,7 @@ class Engine:
         )
 
     def _carry_out(self, connection: Connection, step: Step) -> None:
-        """Do what is due at once; on records that stay, note the trigger, unless an earlier one ends them sooner."""
-        # For silence the rule's period is over when the trigger fires; for the others it begins then.
-        at_once = step.rule.after is None or step.trigger == "inactive"
-        mark = {"deleted_at": self._now(), "deleted_by": step.trigger}
-        if step.rule.action == "erase" and at_once:
-            connection.execute(delete(step.table).where(step.where))
-            return
-        if "deleted_at" not in step.table.c:
-            return
-        if step.rule.action in {"redact", "pseudonymise"} and at_once:
-            acts.change(connection, self._keys, step.table, step.rule, step.where, mark)
-        if step.trigger in MARKED:
-            connection.execute(update(step.table).where(step.where, self._ends_later(step)).values(mark))
-
-    def _ends_later(self, step: Step) -> ColumnElement[bool]:
-        """Not marked, or marked by a trigger whose rule would end the record later than this one, or never."""
-        columns = step.table.c
-        later: list[ColumnElement[bool]] = [columns.deleted_at.is_(None)]
-        if step.rule.after is None:
-            return later[0]
-        mine = step.rule.after.since(self._clock.now())
-        for other in get_args(Trigger):
-            if other not in MARKED:
-                continue
-            rule = self.policy.rule(step.store, step.kind, other)
-            if rule.action == "keep":
-                later.append(columns.deleted_by == other)
-            elif rule.after is not None:
-                by_then = columns.deleted_at > rfc3339(rule.after.before(mine))
-                later.append(and_(columns.deleted_by == other, by_then))
-        return or_(*later)
+        acts.carry_out(connection, self._keys, self.policy, step.table, step.trigger, step.where, self._clock.now())
 
     def _entry_rule(self) -> Rule:
         return self.policy.rule("ledger", WORKINGS["ledger", "entry"].name, "account_closed")

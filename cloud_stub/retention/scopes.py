@@ -1,11 +1,13 @@
 """What a trigger takes: one interaction, or all of an account's within a time. It outlives what it took."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, false, insert, or_, select, update
 
 from cloud_stub.retention.rules import Trigger
+from cloud_stub.stores.tables import RECORDS, seen
 from cloud_stub.stores.tables import scope as scopes
 
 
@@ -48,12 +50,51 @@ class Scope:
         return and_(mine, or_(by_device, by_cloud))
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES = tuple(Scope.__dataclass_fields__)
 
 
 def remember(connection: Connection, scope: Scope) -> None:
     """Write the scope: from this commit on it holds for whatever arrives."""
     connection.execute(insert(scopes), asdict(scope))
+
+
+def name_strays(connection: Connection, scope: Scope) -> None:
+    """Remember by their ids the interactions of a range that their own times would not bring into it again.
+
+    Those are taken by the cloud's time, which is another when they are redelivered, or for one of their parts only. A
+    closed account needs no such list: nothing is taken from it at all.
+    """
+    if scope.interaction is not None or scope.trigger == "account_closed":
+        return
+    first, last = scope.since or "", scope.until or ""
+    known = seen.c.interaction
+    by_cloud = and_(seen.c.account == scope.account, seen.c.received_at.between(first, scope.requested_at))
+    strays = set(connection.execute(select(known).where(by_cloud, _outside(known, first, last))).scalars())
+    for table in RECORDS.values():
+        named = table.c.interaction
+        stray = or_(table.c.at < first, table.c.at > last, _outside(named, first, last))
+        strays.update(connection.execute(select(named).distinct().where(scope.within(table), stray)).scalars())
+    # Their ids come of the range's, so that naming them again after a crash names the same.
+    rows = [
+        asdict(replace(scope, id=f"{scope.id}:{name}", interaction=name, since=None, until=None)) for name in strays
+    ]
+    if rows:
+        connection.execute(insert(scopes).prefix_with("OR IGNORE"), rows)
+
+
+def _outside(interaction: ColumnElement[str], first: str, last: str) -> ColumnElement[bool]:
+    """Whether the time in an id, which is all that a recording knows of its time, lies outside."""
+    before = interaction < _id_from(first, round_up=True) if first else false()
+    return or_(before, interaction >= _id_from(last, round_up=False)) if last else before
+
+
+def _id_from(time: str, *, round_up: bool) -> str:
+    """How the ids begin that are of that time or later (`round_up`), or later."""
+    milliseconds = (datetime.fromisoformat(time) - _EPOCH) // timedelta(milliseconds=1)
+    whole = datetime.fromisoformat(time).microsecond % 1000 == 0
+    digits = f"{milliseconds + (0 if round_up and whole else 1):012x}"
+    return f"{digits[:8]}-{digits[8:]}"
 
 
 def of_accounts(connection: Connection, accounts: Iterable[str]) -> dict[str, list[Scope]]:

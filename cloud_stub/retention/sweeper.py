@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete
 
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.retention import acts, household, ledger
+from cloud_stub.retention.acts import MARKED
 from cloud_stub.retention.clock import SystemClock
-from cloud_stub.retention.engine import MARKED, Engine
+from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.ledger import Decision
 from cloud_stub.retention.rules import Period, Rule, Trigger
 from cloud_stub.retention.scopes import Scope
@@ -165,9 +166,11 @@ class Sweeper:
     def _next_end(self, name: str, due: str) -> str | None:
         """Up to when a chunk of the account's records that are due reaches; None where none is."""
         ends = []
+        now = self._clock.now()
         with self._stores.read() as connection:
             for table in RECORDS.values():
-                mine = and_(table.c.account == name, table.c.received_at <= due, table.c.deleted_at.is_(None))
+                open_still = acts.undecided(self._engine.policy, table, "user_delete", now)
+                mine = and_(table.c.account == name, table.c.received_at <= due, open_still)
                 times = select(table.c.received_at).where(mine).order_by(table.c.received_at).limit(self._chunk)
                 found = connection.execute(times).scalars().all()
                 if found:
