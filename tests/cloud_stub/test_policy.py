@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cloud_stub.errors import CloudError
 from cloud_stub.retention import policy
+from cloud_stub.retention.explain import explain
 from cloud_stub.retention.policy import BrokenPolicy, Period, Policy
 from cloud_stub.stores import tables
 from tests.processes import cloud_stub
@@ -62,8 +63,10 @@ def text_of(name: str) -> str:
 
 AMAZON = text_of("amazon-2019")
 
-#: (policy, rule number) of every rule that ships.
-RULES = [(name, rule.number) for name in policy.names() for rule in policy.load(name).rules]
+#: (policy, rule number) of every rule that ships; a policy based on another has none of its own.
+RULES = [
+    (name, rule.number) for name in policy.names() for rule in policy.load(name).rules if not policy.load(name).based_on
+]
 
 
 def blocks(text: str) -> list[str]:
@@ -107,7 +110,7 @@ def test_a_shipped_policy_bears_its_files_name_and_a_title(name: str) -> None:
 
 @pytest.mark.parametrize("name", policy.names())
 def test_every_rule_knows_the_line_it_begins_in(name: str) -> None:
-    lines = text_of(name).splitlines()
+    lines = text_of(policy.load(name).based_on or name).splitlines()
     assert [lines[rule.line - 1] for rule in policy.load(name).rules] == ["[[rule]]"] * lines.count("[[rule]]")
 
 
@@ -202,7 +205,7 @@ def test_checking_a_file_with_a_conflict_fails_and_names_file_and_line(tmp_path:
     file.write_text(AMAZON + blocks(AMAZON)[1], "utf-8")
     done = cloud_stub("policy", "check", file)
     assert done.returncode == 2
-    assert f"{file}:{AMAZON.count(chr(10)) + 1}: rule 29 decides" in done.stderr
+    assert f"{file}:{AMAZON.count(chr(10)) + 1}: rule 31 decides" in done.stderr
     assert "rule 1 in line 11 does already" in done.stderr
 
 
@@ -210,29 +213,93 @@ def test_checking_a_good_file_says_so(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(AMAZON, "utf-8")
     done = cloud_stub("policy", "check", file)
-    assert (done.returncode, done.stdout) == (0, "amazon-2019: 28 rules, every case has exactly one\n")
+    assert (done.returncode, done.stdout) == (0, "amazon-2019: 30 rules, every case has exactly one\n")
+
+
+@pytest.mark.parametrize("name", ["auto-delete-3-months", "auto-delete-18-months", "dont-save-recordings"])
+def test_what_alexa_offered_later_is_the_letter_with_another_default(name: str) -> None:
+    loaded, letter = policy.load(name), policy.load("amazon-2019")
+    assert (loaded.based_on, loaded.rules) == ("amazon-2019", letter.rules)
+    assert len(set(loaded.settings.items()) ^ set(letter.settings.items())) == 2
+
+
+BASED = """name = "mine"
+based_on = "amazon-2019"
+
+[settings]
+auto_delete = "P1Y"
+"""
+
+
+def test_a_policy_may_be_anothers_rules_with_settings_of_its_own() -> None:
+    mine = policy.parse(BASED, "mine.toml")
+    assert (mine.name, mine.based_on, mine.settings["auto_delete"]) == ("mine", "amazon-2019", "P1Y")
+    assert mine.settings["save_recordings"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("amazon-2019", "nothing", "2: based_on: no policy 'nothing'"),
+        ("auto_delete", "autodelete", "5: no setting is called 'autodelete'. There are auto_delete"),
+        ("P1Y", "sometimes", "5: auto_delete cannot be 'sometimes'. Choose of never, P3M, P18M"),
+        ("[settings]", "[[rule]]", "2: a policy based on another takes all of its rules"),
+    ],
+)
+def test_a_broken_base_or_setting_is_refused_with_the_line(old: str, new: str, wanted: str) -> None:
+    assert any(f"mine.toml:{wanted}" in problem for problem in problems(BASED.replace(old, new)))
+
+
+@pytest.mark.parametrize("trigger", ["age", "inactive"])
+def test_what_time_erases_needs_a_time(trigger: str) -> None:
+    rule = f'[[rule]]\nstore = "primary"\nkind = "recording"\ntrigger = "{trigger}"\naction = "erase"\n'
+    text = AMAZON + rule + 'because = "we assume"\nassumed = true\n'
+    assert any(f"{trigger} needs after: say how long" in problem for problem in problems(text))
+
+
+def test_an_account_falls_silent_as_a_whole() -> None:
+    text = text_of("ftc-2023").replace('after = "P90D"', 'after = "P91D"', 1)
+    assert any("calls an account inactive after P90D" in problem for problem in problems(text))
+
+
+@pytest.mark.parametrize("action", ["erase", "pseudonymise"])
+def test_no_policy_promises_what_only_a_third_party_can_do(action: str) -> None:
+    text = re.sub(r'(store = \["third_parties.*\n.*\n.*\n)action = "keep"', rf'\1action = "{action}"', AMAZON, count=1)
+    assert any("promises too much of what a third party holds" in problem for problem in problems(text))
+
+
+@pytest.mark.parametrize("name", policy.names())
+def test_a_policy_in_plain_words_leaves_out_no_rule_and_no_clause(name: str) -> None:
+    said = "\n".join(explain(policy.load(name)))
+    for rule in policy.load(name).rules:
+        assert rule.because in said
+        assert said.count(f"(Rule {rule.number}, ") == len(rule.triggers)
 
 
 #: What a rule may be broken by: (what stands in the file, what stands there instead, what the checker has to say).
 #: Each is one edit of the letter's policy, in its first place.
 BROKEN = {
     "unknown key of a rule": ('source = "L2"', 'sauce = "L2"', "unknown key 'sauce'. A rule has action, after"),
-    "unknown key of the policy": ("sealed = false", "seeled = false", "unknown key 'seeled'. A policy has name, rule"),
+    "unknown key of the policy": (
+        "sealed = false",
+        "seeled = false",
+        "unknown key 'seeled'. A policy has based_on, name",
+    ),
     "no name": ('name = "amazon-2019"', "", 'name is missing or not of lower-case letters.* Write name = "my-policy"'),
     "bad name": ('name = "amazon-2019"', 'name = "Amazon 2019"', 'name is missing or not .* Write name = "my-policy"'),
     "title no text": ('title = "', "title = 5 # ", 'title is no text. Write title = "What this policy is"'),
     "sealed no truth": ("sealed = false", 'sealed = "no"', "sealed is neither true nor false. Write sealed = false"),
     "unknown store": ('store = "primary"', 'store = "primry"', "store 'primry' does not exist. Choose of actions"),
-    "unknown kind": ('"response"]', '"reply"]', "kind 'reply' does not exist. Choose of alarm"),
+    "unknown kind": ('"response"]', '"reply"]', "kind 'reply' does not exist. Choose of account, alarm"),
     "unknown trigger": ('"user_delete"', '"delete"', "trigger 'delete' does not exist. Choose of account_closed"),
     "unknown action": ('"erase"', '"shred"', "action 'shred' does not exist. Choose of erase, redact"),
     "two actions": ('"erase"', '["erase", "keep"]', r"action \['erase', 'keep'\] does not exist. Choose of erase"),
     "no store": ('store = "primary"\n', "", "store is missing. Write one name or a list of names: actions"),
-    "no kind": ('kind = "transcript"\n', "", "kind is missing. Write one name or a list of names: alarm"),
+    "no kind": ('kind = "transcript"\n', "", "kind is missing. Write one name or a list of names: account"),
     "no trigger": ('trigger = "user_delete"\n', "", "trigger is missing. Write one name or a list of names: account"),
     "no action": ('action = "erase"\n', "", "action None does not exist. Choose of erase"),
     "no kinds in the list": ('kind = "transcript"', "kind = []", "kind is missing. Write one name or a list of names"),
-    "a number among kinds": ('"transcript", "response"', '5, "response"', "no name. Choose of alarm"),
+    "a number among kinds": ('"transcript", "response"', '5, "response"', "no name. Choose of account"),
     "kind not in the store": ('kind = "transcript"', 'kind = "alarm"', "'alarm' is in none of .* It is in actions"),
     "store without the kinds": (
         'store = "subsystems"',
