@@ -1,0 +1,91 @@
+"""kill -9 at any moment: afterwards the work is finished, nothing is half erased, nothing answered is gone."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from cloud_stub.batch import Incoming
+from cloud_stub.retention import ledger, scopes
+from cloud_stub.retention.sweeper import Sweeper
+from cloud_stub.stores.tables import RECORDS
+from tests.cloud_stub.house import Neighbourhood, neighbourhood
+from tests.faults.driver import POLICY, marked
+
+KILLS = 200 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 20
+
+
+def run_and_kill(folder: Path, seed: int) -> list[dict[str, Any]]:
+    """Let the driver work, kill it at a seeded moment, and return what it had answered by then."""
+    chance = random.Random(seed)
+    command = [sys.executable, "-m", "tests.faults.driver", str(folder), str(seed)]
+    lines: list[dict[str, Any]] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        wanted = chance.randint(1, 60)
+        for line in process.stdout:
+            lines.append(json.loads(line))
+            if len(lines) == wanted:
+                # Not at the line itself, where the driver has just committed, but somewhere in what it does next.
+                timer = threading.Timer(chance.uniform(0, 0.03), process.kill)
+                timer.start()
+    return lines
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_after_a_kill_nothing_is_half_erased_and_nothing_answered_is_gone(tmp_path: Path, seed: int) -> None:
+    lines = run_and_kill(tmp_path, seed)
+    stored = {line["stored"]: line for line in lines if "stored" in line}
+    asked = {line["deleting"] for line in lines if "deleting" in line}
+    deleted = {line["deleted"] for line in lines if "deleted" in line}
+    with neighbourhood(tmp_path, POLICY) as cloud:
+        there = {row["id"] for row in cloud.history()}
+        assert there >= set(stored) - asked, "what was answered Stored is there unless its deletion was asked for"
+        assert not there & deleted, "what was answered deleted is not"
+        with cloud.house.stores.read() as connection:
+            assert scopes.unfinished(connection) == []
+            assert list(ledger.verify(connection)) == []
+        check_wholeness(cloud, set(stored), there)
+        redeliver(cloud, stored.values(), there)
+        sweeper = Sweeper(cloud.house.stores, cloud.house.keys, cloud.house.engine, cloud.house.clock)
+        sweeper.sweep()
+        assert [row for row in cloud.left() if row.rule is None] == []
+        primary = {name: content for name, content in cloud.files().items() if "primary.db" in name}
+        gone = set(stored) - {row["id"] for row in cloud.history()}
+        left = [(file, name) for file, content in primary.items() for name in gone if words(stored, name) in content]
+        assert left == []
+
+
+def words(stored: dict[str, dict[str, Any]], name: str) -> bytes:
+    return marked(stored[name]["words"]).encode()
+
+
+def check_wholeness(cloud: Neighbourhood, stored: set[str], there: set[str]) -> None:
+    """Of a deleted interaction nothing is left in primary; of the others every part is there."""
+    for row in cloud.left():
+        if row.store == "primary" and row.interaction in stored - there:
+            pytest.fail(f"{row.kind} of a deleted interaction is left")
+    kinds = {(row.store, row.kind, row.interaction) for row in cloud.left()}
+    for name in stored & there:
+        for case in (("primary", "response"), ("subsystems", "transcript"), ("actions", "fact")):
+            assert (*case, name) in kinds
+
+
+def redeliver(cloud: Neighbourhood, stored: Any, there: set[str]) -> None:
+    """The broker delivers everything again: nothing is doubled, nothing deleted comes back."""
+    topic = "echo/v1/kitchen/event/interaction"
+    fact = RECORDS["actions", "fact"]
+    with cloud.house.stores.read() as connection:
+        before = connection.execute(select(func.count()).select_from(fact)).scalar()
+    cloud.ingest.handle([Incoming(topic, line["message"].encode()) for line in stored])
+    with cloud.house.stores.read() as connection:
+        assert connection.execute(select(func.count()).select_from(fact)).scalar() == before
+    assert {row["id"] for row in cloud.history()} == there
