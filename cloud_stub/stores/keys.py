@@ -3,8 +3,8 @@
 Whoever destroys an account's key makes every pseudonym of that account point to nobody, in every copy at once.
 """
 
-import hmac
 import secrets
+from hmac import digest as _digest
 from pathlib import Path
 
 from cloud_stub.stores import sqlite
@@ -27,7 +27,7 @@ class Keys:
     def pseudonym(self, account: str, name: str) -> str:
         """HMAC-SHA256 of `name` under the account's key, 128 bits in hex; the key is made at first use."""
         key = self._cache.get(account) or self._load(account)
-        return hmac.digest(key, name.encode(), "sha256")[:16].hex()
+        return _digest(key, name.encode(), "sha256")[:16].hex()
 
     def _load(self, account: str) -> bytes:
         # Another process may make the key at the same moment: whichever row is there in the end is the key.
