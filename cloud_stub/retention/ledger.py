@@ -38,6 +38,7 @@ def append(connection: Connection, keys: Keys, at: datetime, decisions: Iterable
     for decision in decisions:
         seq += 1
         accounts = {name for name, _ in decision.subjects}
+        keys.prepare(accounts)
         row = {
             "seq": seq,
             "at": rfc3339(at),
@@ -48,7 +49,7 @@ def append(connection: Connection, keys: Keys, at: datetime, decisions: Iterable
             "rule": decision.rule,
             # A sweep takes records of many accounts at once: then no single account is named.
             "account": keys.pseudonym(accounts.pop(), "") if len(accounts) == 1 else "",
-            "interactions": " ".join(keys.pseudonym(name, said) for name, said in decision.subjects if said),
+            "interactions": keys.pseudonyms(decision.subjects),
             "records": decision.records,
             "cause": decision.cause,
             "previous": previous,

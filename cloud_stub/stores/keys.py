@@ -4,6 +4,7 @@ Whoever destroys an account's key makes every pseudonym of that account point to
 """
 
 import secrets
+from collections.abc import Iterable
 from hmac import digest as _digest
 from pathlib import Path
 
@@ -29,14 +30,29 @@ class Keys:
         key = self._cache.get(account) or self._load(account)
         return _digest(key, name.encode(), "sha256")[:16].hex()
 
-    def _load(self, account: str) -> bytes:
-        # Another process may make the key at the same moment: whichever row is there in the end is the key.
-        made = (account, secrets.token_bytes(32))
+    def pseudonyms(self, subjects: Iterable[tuple[str, str]]) -> str:
+        """The pseudonyms of (account, interaction) pairs, parted by spaces; the keys are prepared."""
+        cache = self._cache
+        return " ".join([_digest(cache[name], said.encode(), "sha256")[:16].hex() for name, said in subjects if said])
+
+    def prepare(self, accounts: Iterable[str]) -> None:
+        """Load the keys of many accounts at once, and make those that are missing in one transaction."""
+        missing = [account for account in accounts if account not in self._cache]
+        if not missing:
+            return
+        # Another process may make a key at the same moment: whichever row is there in the end is the key.
         with self._files.writing() as keys:
-            keys.execute("INSERT INTO account_key VALUES (?, ?) ON CONFLICT DO NOTHING", made)
-            (key,) = keys.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
-        self._cache[account] = key
-        return bytes(key)
+            keys.execute("BEGIN IMMEDIATE")
+            made = [(account, secrets.token_bytes(32)) for account in missing]
+            keys.executemany("INSERT INTO account_key VALUES (?, ?) ON CONFLICT DO NOTHING", made)
+            for account in missing:
+                (key,) = keys.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
+                self._cache[account] = bytes(key)
+            keys.execute("COMMIT")
+
+    def _load(self, account: str) -> bytes:
+        self.prepare([account])
+        return self._cache[account]
 
     def signing_key(self) -> bytes:
         """The 32 bytes of the Ed25519 key that signs receipts, made at first use."""

@@ -21,7 +21,7 @@ from cloud_stub.stores import scrub
 BUSY_TIMEOUT_S = 10.0
 
 #: A log of this many bytes is written back at the end of the transaction that made it so long.
-LONG_LOG = 8_000_000
+LONG_LOG = 4_000_000
 
 #: Databases that are open in this process, by path: see Files.close.
 _open: Counter[Path] = Counter()
