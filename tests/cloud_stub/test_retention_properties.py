@@ -4,6 +4,7 @@ The model here is written from the policy language's own description, not from t
 times that the rules count from, and asks the policy only which rule a case has.
 """
 
+import os
 import random
 import tempfile
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -36,6 +38,9 @@ TEXTS = (
     "order milk and eggs from amazon fresh",
     "subscribe to amazon music unlimited",
 )
+#: Seeded, so that a run tells what another did; the long run takes ten times as many.
+EXAMPLES = 150 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 15
+
 REDACTABLE = {"transcript": "text", "response": "text", "fact": "text", "message": "text", "list_item": "item"}
 TRIGGERS = ("user_delete", "age", "account_closed", "setting_changed", "third_party_request")
 
@@ -132,7 +137,8 @@ def check(cloud: Neighbourhood, model: Model, now: datetime) -> None:
     assert [row for row in cloud.left() if row.rule is None] == []
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.timeout(900)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32))
 def test_what_a_rule_erases_goes_when_it_is_due_and_what_it_keeps_stays(seed: int) -> None:
     chance = random.Random(seed)
