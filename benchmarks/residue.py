@@ -1,4 +1,4 @@
-"""Scanning for what is left, against grep: python -m benchmarks.residue [--bytes 1000000000] [--recordings 100] [--json]
+"""Scanning for what is left, against grep: python -m benchmarks.residue [--bytes N] [--recordings N] [--json]
 
 benchmarks.household writes a file like a data folder's, and needles. Then grep and the scanner search the file for the
 same needles in turn, three times, each a process of its own on one thread, timed from its start to its end. The
@@ -97,7 +97,7 @@ def measure(folder: Path, size: int, recordings: int) -> dict[str, Any]:
 def run(command: list[str], folder: Path) -> tuple[float, float]:
     """(seconds, peak MB) of a process, from its start to its end.
 
-    The kernel counts a process's peak from the program that started it; this one is smaller than those that it measures.
+    The kernel counts a process's peak from the program that started it; this one is smaller than what it measures.
     """
     with (folder / f"printed-by-{command[0].rsplit('/', 1)[-1]}").open("wb") as output:
         began = time.perf_counter()

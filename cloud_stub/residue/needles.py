@@ -1,15 +1,16 @@
 """Keyed fingerprints of windows: what the witness keeps instead of the content, and what the scanner looks for.
 
-Whoever holds the fingerprints without the key learns how many different windows a content has (about seven for each word
-of a text, one for each 256 bytes of a sound), and which contents have windows in common: the same window has the same
-fingerprint everywhere. How often one comes up in a household may suggest a common phrase. Beyond that they are the
-output of a pseudorandom function. Whoever holds the key as well can test a guess, and commands come from a small
-vocabulary.
+Whoever holds the fingerprints without the key learns how many different windows a content has (about five for each
+word of a text, one for each 256 bytes of a sound), hence how long it is, and which contents have windows in common: the
+same window has the same fingerprint everywhere, and how often one comes up may suggest a common phrase. Beyond that
+they are the output of a pseudorandom function. Whoever holds the key as well can test guesses, and commands come from a
+small vocabulary.
 
-The marks, by which the scanner passes over nearly everything without hashing it, are a weak hash that would let somebody
-test guesses without the key. They are therefore kept sealed: added, bit by bit, to a mask that SipHash makes of the
-fingerprint under a key of its own. Equal windows have equal fingerprints, hence equal masks and equal sealed marks: they
-give away nothing that the fingerprints do not, not a bit.
+The marks, by which the scanner passes over nearly everything without hashing it, are a weak hash: of the eight bytes
+that each tells of, 32 bits, from which guesses could be tested once a few are known. They are therefore kept sealed:
+combined (exclusive or) with a mask that SipHash makes of the fingerprint under a key of its own. Equal windows have
+equal fingerprints, hence equal masks and equal sealed marks; so what is kept of the marks gives away nothing that the
+fingerprints do not.
 """
 
 import hashlib
@@ -20,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_stub.residue.siphash import KEY_BYTES, siphash
-from cloud_stub.residue.windows import WINDOW, Windows, of_text
+from cloud_stub.residue.windows import Windows, of_text
 
-#: A window holds a whole pair of 32-bit words of a file, eight bytes, wherever it lies: it starts at one of four places.
+#: Wherever a window lies in a file, it holds a whole pair of the file's 32-bit words, at one of these shifts.
 SHIFTS = 4
 
 #: One needle as it is kept, 24 bytes: the fingerprint, and the sealed mark of the pair at each shift.
@@ -103,6 +104,7 @@ class Needles:
         if needles.shape != owners.shape:
             raise ValueError(f"there are {needles.shape} needles and {owners.shape} owners. Give one owner a needle.")
         order = np.lexsort((owners, needles["fingerprint"]))
+        order = order[_changes(needles["fingerprint"][order]) | _changes(owners[order])]
         self._fingerprints, self._first = np.unique(needles["fingerprint"][order], return_index=True)
         self._owners = owners[order]
         marks = key.opened(needles[order[self._first]])
@@ -142,7 +144,12 @@ class Needles:
     def owners(self, number: int) -> tuple[int, ...]:
         """All owners of the needle with that number, in order, each once."""
         past = self._first[number + 1] if number + 1 < len(self) else len(self._owners)
-        return tuple(np.unique(self._owners[self._first[number] : past]).tolist())
+        return tuple(self._owners[self._first[number] : past].tolist())
+
+
+def _changes(sorted_: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Where something else stands than before it, the first place included."""
+    return np.concatenate([np.ones(min(1, len(sorted_)), np.bool_), sorted_[1:] != sorted_[:-1]])
 
 
 def of_contents(key: Key, contents: Sequence[NDArray[np.void]]) -> Needles:

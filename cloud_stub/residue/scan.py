@@ -28,15 +28,16 @@ _BLOCK = 1 << 15
 #: Windows hashed together.
 _BATCH = 1 << 13
 
-#: What a byte of the buffer costs where every byte starts a window: itself, and its place twice.
-_BYTES_FOR_ONE = 1 + 2 * 8
+#: What a byte of the buffer costs where every byte may start a needle: itself, and its place three times over.
+_BYTES_FOR_ONE = 1 + 3 * 8
 
 _WORD = 4
 _MIB = 1 << 20
 
 Words = NDArray[np.uint32]
 Places = NDArray[np.intp]
-Source = Path | io.RawIOBase | io.BufferedIOBase | bytes
+File = io.RawIOBase | io.BufferedIOBase
+Source = Path | File | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +64,31 @@ def scan(
     if memory < LEAST_MEMORY_MIB:
         raise CloudError(f"{memory} MiB are too little memory for a scan. Allow at least {LEAST_MEMORY_MIB}.")
     room = (memory - LEAST_MEMORY_MIB // 2) * _MIB // _BYTES_FOR_ONE // _WORD * _WORD
+    with _opened(source) as file:
+        yield from _hits(file, needles, room, progress)
+
+
+def _hits(file: File, needles: Needles, room: int, progress: Callable[[int], None] | None = None) -> Iterator[Hit]:
+    """Read the file in turns of `room` bytes, two whole words or more."""
     buffer = np.zeros(WINDOW + room, np.uint8)
     sieve = _Sieve(needles)
-    # One word of nothing stands before the first byte; later, the last window that was there stands before the next.
-    held, offset, more = _WORD, -_WORD, True
-    with _opened(source) as file:
-        while more:
-            got = _fill(file, memoryview(buffer)[held : held + room])
-            held, more = held + got, got == room
-            # The last pair that a whole window can start with or before; the one behind it is the first of the next turn.
-            last = (held - WINDOW + SHIFTS - 1) // _WORD
-            places = sieve.places(buffer.view("<u4")[1 : last + 2]) + _WORD
-            places = places[(places >= -offset) & (places <= held - WINDOW)]
-            for place, number in _found(buffer, places, needles):
-                yield Hit(offset + place, needles.owners(number))
-            if progress is not None:
-                progress(offset + held)
-            buffer[:WINDOW] = buffer[held - WINDOW : held] if more else 0
-            offset, held = offset + held - WINDOW, WINDOW
+    # Before the file's first byte stands a word of nothing; in later turns, the last twelve bytes of the turn before.
+    held, offset = _WORD, -_WORD
+    while True:
+        got = _fill(file, buffer[held : held + room].data)
+        held += got
+        # The last pair that a window can start with, or shortly before, and be whole: in the next turn, the first
+        # pair is the one behind it.
+        last = (held - WINDOW + SHIFTS - 1) // _WORD
+        places = sieve.places(buffer.view("<u4")[1 : last + 2]) + _WORD
+        for place, number in _found(buffer, places[(places >= -offset) & (places <= held - WINDOW)], needles):
+            yield Hit(offset + place, needles.owners(number))
+        if progress is not None:
+            progress(offset + held)
+        if got < room:
+            return
+        buffer[:WINDOW] = buffer[held - WINDOW : held]
+        offset, held = offset + held - WINDOW, WINDOW
 
 
 class _Sieve:
@@ -129,7 +137,7 @@ def _found(buffer: NDArray[np.uint8], places: Places, needles: Needles) -> Itera
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[io.RawIOBase | io.BufferedIOBase]:
+def _opened(source: Source) -> Iterator[File]:
     if isinstance(source, Path):
         with source.open("rb", buffering=0) as file:
             yield file
@@ -137,7 +145,7 @@ def _opened(source: Source) -> Iterator[io.RawIOBase | io.BufferedIOBase]:
         yield io.BytesIO(source) if isinstance(source, bytes) else source
 
 
-def _fill(file: io.RawIOBase | io.BufferedIOBase, room: memoryview) -> int:
+def _fill(file: File, room: memoryview) -> int:
     """Read until there is no more room or nothing more to read; the bytes read."""
     filled = 0
     while filled < len(room) and (got := file.readinto(room[filled:])):

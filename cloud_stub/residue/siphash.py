@@ -23,7 +23,7 @@ def siphash(key: bytes, messages: NDArray[np.uint8]) -> NDArray[np.uint64]:
     if len(key) != KEY_BYTES:
         raise ValueError(f"a SipHash key has {KEY_BYTES} bytes; this has {len(key)}.")
     count, length = messages.shape
-    halves = struct.unpack("<2Q", key)
+    low, high = struct.unpack("<2Q", key)
     hashes = np.empty(count, np.uint64)
     for first in range(0, count, _BATCH):
         batch = messages[first : first + _BATCH]
@@ -31,31 +31,26 @@ def siphash(key: bytes, messages: NDArray[np.uint8]) -> NDArray[np.uint64]:
         padded = np.zeros((len(batch), length // 8 * 8 + 8), np.uint8)
         padded[:, :length] = batch
         padded[:, -1] = length % 256
-        hashes[first : first + _BATCH] = _hash(*halves, padded.view("<u8"))
+        hashes[first : first + _BATCH] = _hash(low, high, padded.view("<u8"))
     return hashes
 
 
 def _hash(low: int, high: int, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     starts = (low ^ 0x736F6D6570736575, high ^ 0x646F72616E646F6D, low ^ 0x6C7967656E657261, high ^ 0x7465646279746573)
-    v0, v1, v2, v3 = state = [np.full(len(words), start, np.uint64) for start in starts]
+    state = [np.full(len(words), start, np.uint64) for start in starts]
+    v0, v1, v2, v3 = state
     spare = np.empty(len(words), np.uint64)
     for word in words.T:
         v3 ^= word
-        _rounds(2, *state, spare)
+        _rounds(2, state, spare)
         v0 ^= word
     v2 ^= np.uint64(0xFF)
-    _rounds(4, *state, spare)
+    _rounds(4, state, spare)
     return v0 ^ v1 ^ v2 ^ v3
 
 
-def _rounds(
-    count: int,
-    v0: NDArray[np.uint64],
-    v1: NDArray[np.uint64],
-    v2: NDArray[np.uint64],
-    v3: NDArray[np.uint64],
-    spare: NDArray[np.uint64],
-) -> None:
+def _rounds(count: int, state: list[NDArray[np.uint64]], spare: NDArray[np.uint64]) -> None:
+    v0, v1, v2, v3 = state
     for _ in range(count):
         v0 += v1
         _rotate(v1, 13, spare)

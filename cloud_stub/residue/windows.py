@@ -28,6 +28,9 @@ SPAN = 256
 #: A group of words that says something of its own.
 _GROUP = 3
 
+#: A window that holds fewer characters of a text is no evidence either.
+_CHARACTERS = 6
+
 _WORD = re.compile(r"\S+")
 _FRAME_HEADER_BYTES = 12
 
@@ -38,11 +41,14 @@ Windows = NDArray[np.uint8]
 def of_text(text: str) -> Windows:
     """The windows of a text: one a form at the start of every word that has two more words and 12 bytes ahead of it.
 
-    The forms: UTF-8. UTF-16-LE; the same bytes are in UTF-16-BE, one further on, as long as the characters are Latin
-    (the seventh must follow), and where they are not, the bytes of UTF-16-BE too. What json.dumps writes, with and
-    without ensure_ascii, where it differs. Base64 at its three alignments: nine bytes of the window make twelve
-    characters that depend on nothing beside them. (Of base64 wrapped into lines, only windows within a line are found.)
-    A window of UTF-16 holds six characters only.
+    The forms:
+    - UTF-8.
+    - UTF-16-LE, six characters. UTF-16-BE has the same bytes, one further on, where these six and the next are Latin;
+      where they are not, its own window is added.
+    - What json.dumps writes, with and without ensure_ascii, where it differs and still holds six characters. Two
+      letters written as escapes fill a window and say nothing: words of other scripts are not searched for so.
+    - Base64 at its three alignments: nine bytes of the UTF-8 make twelve characters that depend on nothing beside them.
+      Of base64 that is wrapped into lines, what lies within a line is found.
     """
     found = {window for start in _starts(text) for window in _forms(text[start : start + WINDOW])}
     return np.frombuffer(b"".join(sorted(found)), np.uint8).reshape(-1, WINDOW)
@@ -65,15 +71,16 @@ def of_flac(sound: bytes) -> Windows:
     heads = np.flatnonzero((data[:-1] == 0xFF) & (data[1:] & 0xFE == 0xF8))
     before = np.searchsorted(heads, starts - _FRAME_HEADER_BYTES)
     until = np.searchsorted(heads, starts + WINDOW)
-    return _varied(_cut(data, starts[before == until], WINDOW))
+    return _varied(_cut(data, starts[before == until]))
 
 
 def of_samples(samples: NDArray[np.int16]) -> Windows:
-    """The windows of a sound's 16-bit samples, shape (n,), as little-endian PCM: every 256 bytes, quiet ones left out."""
-    width = WINDOW // 2
-    cut = _cut(samples.astype("<i2"), np.arange(0, len(samples) - width + 1, STRIDE // 2), width)
-    loud = cut.max(axis=1).astype(np.int32) - cut.min(axis=1) >= SPAN
-    return _varied(cut[loud].view(np.uint8))
+    """The windows of a sound as raw little-endian PCM, every 256 bytes, quiet ones left out; samples of shape (n,)."""
+    data = samples.astype("<i2").view(np.uint8)
+    windows = _varied(_cut(data, np.arange(0, len(data) - WINDOW + 1, STRIDE)))
+    heights = windows.view("<i2").astype(np.int32)
+    loud: Windows = windows[heights.max(axis=1) - heights.min(axis=1) >= SPAN]
+    return loud
 
 
 def _starts(text: str) -> Iterator[int]:
@@ -88,8 +95,9 @@ def _forms(ahead: str) -> Iterator[bytes]:
     """The windows at one place; `ahead` is the text from there, at least twelve bytes."""
     plain = _utf8(ahead)[:WINDOW]
     yield plain
-    for quoted in (json.dumps(ahead), json.dumps(ahead, ensure_ascii=False)):
-        yield _utf8(quoted[1:-1])[:WINDOW]
+    for ascii_only in (True, False):
+        if len(_quoted(ahead[:_CHARACTERS], ascii_only)) <= WINDOW:
+            yield _quoted(ahead, ascii_only)[:WINDOW]
     for skipped in range(3):
         yield b64encode(plain[skipped : skipped + 9])
     little = ahead.encode("utf-16-le", "surrogatepass")
@@ -98,6 +106,10 @@ def _forms(ahead: str) -> Iterator[bytes]:
         yield little[:WINDOW]
         if big[1 : WINDOW + 1] != little[:WINDOW]:
             yield big[:WINDOW]
+
+
+def _quoted(text: str, ascii_only: bool) -> bytes:
+    return _utf8(json.dumps(text, ensure_ascii=ascii_only)[1:-1])
 
 
 def _utf8(text: str) -> bytes:
@@ -116,10 +128,13 @@ def _frames(sound: bytes) -> int:
     return position
 
 
-def _cut(data: NDArray[np.generic], starts: NDArray[np.intp], width: int) -> NDArray[np.generic]:
-    return data[starts[:, None] + np.arange(width)]
+def _cut(data: NDArray[np.uint8], starts: NDArray[np.intp]) -> Windows:
+    windows: Windows = data[starts[:, None] + np.arange(WINDOW)]
+    return windows
 
 
 def _varied(windows: Windows) -> Windows:
     ordered = np.sort(windows, axis=1)
-    return windows[(ordered[:, 1:] != ordered[:, :-1]).sum(axis=1) + 1 >= VARIETY]
+    different = (ordered[:, 1:] != ordered[:, :-1]).sum(axis=1) + 1
+    varied: Windows = windows[different >= VARIETY]
+    return varied
