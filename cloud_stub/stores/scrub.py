@@ -11,20 +11,20 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from cloud_stub.stores.btree_page import Unreadable, free_blocks, header, page_size
+
 _WAL_HEADER = 32
 _FRAME_HEADER = 24
-_INTERIOR = {2, 5}
-_LEAF = {10, 13}
 
 
 def pages_in_log(wal: Path) -> set[int]:
     """The numbers (from 1) of the pages that a write-ahead log holds; empty where there is no log."""
     try:
         with wal.open("rb") as log:
-            header = log.read(_WAL_HEADER)
-            if len(header) < _WAL_HEADER:
+            head = log.read(_WAL_HEADER)
+            if len(head) < _WAL_HEADER:
                 return set()
-            frame = _FRAME_HEADER + _page_size(struct.unpack(">I", header[8:12])[0])
+            frame = _FRAME_HEADER + page_size(struct.unpack(">I", head[8:12])[0])
             numbers = set()
             position = _WAL_HEADER
             while len(head := log.read(4)) == 4:
@@ -42,11 +42,11 @@ def scrub(database: int, numbers: Iterable[int]) -> int:
     The caller has seen to it that the pages are written back and that nobody writes meanwhile.
     """
     os.lseek(database, 0, os.SEEK_SET)
-    header = os.read(database, 100)
-    if len(header) < 100:
+    head = os.read(database, 100)
+    if len(head) < 100:
         return 0
-    size = _page_size(struct.unpack(">H", header[16:18])[0])
-    usable = size - header[20]
+    size = page_size(struct.unpack(">H", head[16:18])[0])
+    usable = size - head[20]
     end = os.lseek(database, 0, os.SEEK_END)
     changed = 0
     for number in sorted(numbers):
@@ -67,27 +67,12 @@ def scrub(database: int, numbers: Iterable[int]) -> int:
 
 def _unused(page: bytes, number: int, usable: int) -> Iterable[tuple[int, int]]:
     """The stretches of a b-tree page that hold nothing: the gap before the cells, and the free blocks between them."""
-    head = 100 if number == 1 else 0
-    kind = page[head]
-    if kind not in _INTERIOR | _LEAF:
+    try:
+        head = header(page, number, usable)
+        yield head.unallocated, head.content
+        for first, last in free_blocks(page, head, usable):
+            # The first four bytes chain the free blocks together.
+            yield first + 4, last
+    except Unreadable:
+        # No b-tree page, or one that is none of ours to mend.
         return
-    block, cells, content = struct.unpack(">HHH", page[head + 1 : head + 7])
-    gap = head + (12 if kind in _INTERIOR else 8) + 2 * cells
-    content = content or 65536
-    if not gap <= content <= usable:
-        return
-    yield gap, content
-    while content <= block <= usable - 4:
-        following, length = struct.unpack(">HH", page[block : block + 4])
-        if length < 4 or block + length > usable:
-            return
-        # The first four bytes chain the free blocks together.
-        yield block + 4, block + length
-        if following <= block:
-            return
-        block = following
-
-
-def _page_size(stored: int) -> int:
-    """A page's size in bytes; the format writes 65536 as 1 where it has two bytes."""
-    return 65536 if stored == 1 else stored
