@@ -65,6 +65,10 @@ class Batch:
     """Those of the accounts that are closed."""
     heard: set[str] = field(default_factory=set)
     """The accounts that said something."""
+    words: dict[Origin, dict[str, str]] = field(default_factory=dict)
+    """The texts of each interaction's records, by the field they are in, for the witness."""
+    sounds: dict[Origin, bytes] = field(default_factory=dict)
+    """The recordings, FLAC, for the witness."""
 
     def __post_init__(self) -> None:
         """Look up, once for the whole batch, whose devices these are, what was deleted and what was answered before."""
@@ -78,6 +82,11 @@ class Batch:
     def record(self, store: str, kind: str, origin: Origin, *, position: int = 0, **fields: Any) -> None:
         """Add a record of that kind."""
         self.add(RECORDS[store, kind], origin.columns(position) | fields)
+        for name, value in fields.items():
+            if isinstance(value, str):
+                self.words.setdefault(origin, {})[f"{kind}.{name}"] = value
+            elif isinstance(value, bytes):
+                self.sounds[origin] = value
 
     def add(self, table: Table, row: dict[str, Any]) -> None:
         """Add a row of any table."""

@@ -9,7 +9,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import soundfile
@@ -38,7 +38,9 @@ from cloud_stub.contract.messages import (
     partner_topic,
     read_event_topic,
     rfc3339,
+    time_of,
 )
+from cloud_stub.residue.witness import Witness
 from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.scopes import Scope
@@ -80,6 +82,7 @@ class Ingest:
         self._assistant = assistant
         self._conductor = Conductor(keys, engine, clock)
         self._replies = Replies(keys, engine.policy, clock)
+        self._witness = Witness(stores.folder)
         self._training_share = training_share
         self._heard: Counter[str] = Counter()
         self.quarantined = 0
@@ -97,6 +100,7 @@ class Ingest:
             for message, received_at in events:
                 self._one(batch, message, received_at)
             batch.flush()
+            self._witness.note(batch)
             now = self._clock.now()
             accounts.heard(connection, batch.heard, rfc3339(now))
             if isinstance(self._clock, SimulatedClock):
@@ -172,6 +176,8 @@ class Ingest:
             speak = Speak(id=new_id(), interaction=said.id, intent=outcome.intent, text=outcome.response)
             batch.send(speak, origin, said.id)
         if outcome.deletion is not None:
+            # Never stored, but it was on the wire and in the device's outbox.
+            batch.words[origin] = {"transcript.text": said.transcript, "response.text": outcome.response}
             self._conductor.delete(batch, origin, outcome.deletion, said)
             return "forgotten"
         words = [
@@ -358,9 +364,7 @@ def _check_flac(payload: bytes) -> None:
 
 
 def _time_of(interaction: str) -> str:
-    """The time in a UUIDv7, which is when the device heard the interaction."""
-    milliseconds = int(interaction.replace("-", "")[:12], 16)
-    return rfc3339(datetime.fromtimestamp(min(milliseconds / 1000, 253_402_300_799), UTC))
+    return rfc3339(time_of(interaction))
 
 
 def _named(message: Incoming) -> list[bytes]:

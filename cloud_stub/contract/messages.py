@@ -51,6 +51,12 @@ def new_id(at: datetime | None = None) -> str:
     return str(uuid.UUID(int=value))
 
 
+def time_of(identifier: str) -> datetime:
+    """The time in a UUIDv7, which is when the device heard the interaction."""
+    milliseconds = int(identifier.replace("-", "")[:12], 16)
+    return datetime.fromtimestamp(min(milliseconds / 1000, 253_402_300_799), UTC)
+
+
 def rfc3339(moment: datetime) -> str:
     """`moment` as text in UTC with microseconds, of one width, so that text order is time order.
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_stub.residue.siphash import KEY_BYTES, siphash
-from cloud_stub.residue.windows import Windows, of_text
+from cloud_stub.residue.windows import WINDOW, Windows, of_text
 
 #: Wherever a window lies in a file, it holds a whole pair of the file's 32-bit words, at one of these shifts.
 SHIFTS = 4
@@ -61,11 +61,16 @@ class Key:
 
         In the order of their fingerprints, each once: nothing of the order of the words is kept.
         """
-        fingerprints, first = np.unique(self.fingerprints(windows), return_index=True)
-        kept = np.empty(len(first), NEEDLE)
-        kept["fingerprint"] = fingerprints
-        kept["marks"] = self._marks(windows[first]) ^ self._masks(fingerprints)
-        return kept
+        return self.needles_of_each([windows])[0]
+
+    def needles_of_each(self, contents: Sequence[Windows]) -> list[NDArray[np.void]]:
+        """The needles of several contents, made at once: for a few windows each, numpy's calls would cost the most."""
+        windows = np.concatenate([np.empty((0, WINDOW), np.uint8), *contents])
+        kept = np.empty(len(windows), NEEDLE)
+        kept["fingerprint"] = self.fingerprints(windows)
+        kept["marks"] = self._marks(windows) ^ self._masks(kept["fingerprint"])
+        ends = np.cumsum([len(one) for one in contents], dtype=np.intp)
+        return [_each_once(some) for some in np.split(kept, ends)[: len(contents)]]
 
     def opened(self, needles: NDArray[np.void]) -> Marks:
         """The marks of needles, shape (n, SHIFTS), unsealed."""
@@ -145,6 +150,10 @@ class Needles:
         """All owners of the needle with that number, in order, each once."""
         past = self._first[number + 1] if number + 1 < len(self) else len(self._owners)
         return tuple(self._owners[self._first[number] : past].tolist())
+
+
+def _each_once(needles: NDArray[np.void]) -> NDArray[np.void]:
+    return needles[np.unique(needles["fingerprint"], return_index=True)[1]]
 
 
 def _changes(sorted_: NDArray[np.generic]) -> NDArray[np.bool_]:

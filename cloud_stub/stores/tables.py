@@ -18,7 +18,7 @@ metadata = MetaData()
 #: The stores in the order in which SQLite commits them when a transaction spans several (each file is atomic by
 #: itself only). The ledger comes first: a decision is written before it is carried out. `operations` comes last: a row
 #: in `seen`, or a deletion marked done, proves that everything else in its transaction was committed before it.
-STORES = ("ledger", "primary", "subsystems", "actions", "commerce", "training", "operations")
+STORES = ("ledger", "primary", "subsystems", "actions", "commerce", "training", "witness", "operations")
 
 #: Columns that every record has; all others are the record's fields.
 RECORD_COLUMNS = ("account", "interaction", "position", "device", "at", "received_at", "deleted_at", "deleted_by")
@@ -88,6 +88,10 @@ for _kind, _columns in {
 
 _record("training", "recording", Column("flac", LargeBinary), large=True)
 _record("training", "transcript", Column("text", Text))
+
+#: What proves afterwards that the words and the sound are gone (residue/witness.py): keyed fingerprints of them, never
+#: they themselves. `short` names the fields that were too short to have one.
+_record("witness", "fingerprint", Column("needles", LargeBinary), Column("short", Text))
 
 #: Ids of the messages that were answered, so that a redelivered one is answered again and never acted on again.
 seen = Table(

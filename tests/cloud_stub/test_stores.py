@@ -73,6 +73,7 @@ def test_every_store_is_a_file_of_its_own_that_only_its_owner_reads(stores: Stor
         "actions.db",
         "commerce.db",
         "training.db",
+        "witness.db",
         "operations.db",
     }
     assert stores.folder.stat().st_mode & 0o077 == 0
@@ -88,7 +89,7 @@ def test_a_record_is_in_its_stores_file_and_in_no_other(stores: Stores, table: T
 
 def test_the_ledger_is_committed_first_and_operations_last(stores: Stores) -> None:
     attached = [name for _, name, _ in stores._files.connection.execute("PRAGMA database_list")]
-    assert attached == ["main", "primary", "subsystems", "actions", "commerce", "training", "operations"]
+    assert attached == ["main", "primary", "subsystems", "actions", "commerce", "training", "witness", "operations"]
     assert stores._files.connection.execute("PRAGMA database_list").fetchone()[2].endswith("ledger.db")
 
 
