@@ -77,6 +77,7 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
     serve.add_argument("--embedded-broker", action="store_true", help="start a broker on 127.0.0.1; needs no other")
     serve.add_argument("--port", type=int, default=1883, help="of the embedded broker; 0 for any free one")
+    serve.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto to be told to save after deletions")
     serve.add_argument("--training-share", type=float, default=0.1, metavar="SHARE", help="0 to 1 (default 0.1)")
     serve.add_argument("--time-zone", metavar="ZONE", help="the household's, such as Europe/Berlin (default: system's)")
     serve.add_argument("--simulated-clock", action="store_true", help="time stands still; `advance` sets it forward")
@@ -90,8 +91,25 @@ def _add_looks(commands: Commands) -> None:
     ):
         look = commands.add_parser(name, parents=_shared("account", "data", "json"), help=text)
         look.set_defaults(command=f"look.{name}")
+    _add_residue(commands)
     status = commands.add_parser("status", parents=_shared("data", "json"), help="counts: stored, waiting, quarantined")
     status.set_defaults(command="look.status")
+
+
+def _add_residue(commands: Commands) -> None:
+    residue = commands.add_parser(
+        "residue", parents=_shared("data", "json"), help="search every byte of every file for what was deleted"
+    )
+    residue.set_defaults(command="residue.run")
+    residue.add_argument("about", nargs="?", default="household", metavar="ACCOUNT|INTERACTION", help="whose, or which")
+    given = residue.add_mutually_exclusive_group()
+    given.add_argument("--phrase", metavar="TEXT", help="search for these words instead (three at least)")
+    given.add_argument("--file", type=Path, metavar="SOUND", help="search for this sound instead")
+    residue.add_argument("--html", type=Path, metavar="FILE", help="write the report there too, as a page")
+    residue.add_argument("--memory", type=int, default=64, metavar="MIB", help="hold at most so much of a file (64)")
+    residue.add_argument("--broker", metavar="URL", help="search the messages too that this broker retains")
+    residue.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto that may be told to save")
+    residue.add_argument("--broker-data", type=Path, metavar="DIR", help="the folder of its persistence file")
 
 
 def _add_changes(commands: Commands) -> None:

@@ -22,6 +22,7 @@ from cloud_stub.ingest import Ingest
 from cloud_stub.mqtt import client as mqtt_client
 from cloud_stub.mqtt import connect
 from cloud_stub.outgoing import Outgoing
+from cloud_stub.residue import brokers
 from cloud_stub.retention.clock import SimulatedClock, kept_time
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.sqlite import ErasureNotPhysical
@@ -41,8 +42,18 @@ SUBSCRIPTIONS = [(f"{ROOT}/+/event/#", 1), (f"{PARTNER_ROOT}/+/reply", 1), (f"{P
 class Server:
     """The cloud stub at work on one data folder and one broker."""
 
-    def __init__(self, house: House, address: BrokerAddress, zone: ZoneInfo, training_share: float) -> None:
-        """Connects, and starts the third parties. Raises CloudError where no broker answers."""
+    def __init__(
+        self,
+        house: House,
+        address: BrokerAddress,
+        zone: ZoneInfo,
+        training_share: float,
+        broker_pid: int | None = None,
+    ) -> None:
+        """Connects, and starts the third parties. Raises CloudError where no broker answers.
+
+        `broker_pid` is a Mosquitto that is told to save after every deletion: until it saves, its file keeps the past.
+        """
         self._house = house
         self._arrived: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self.ingest = Ingest(
@@ -57,6 +68,8 @@ class Server:
         self._outgoing = Outgoing(house.stores, self._publish)
         self._sweeper = Sweeper(house.stores, house.keys, house.engine, house.clock)
         self._untidy = False
+        self._cleared: set[str] = set()
+        self._broker_pid = broker_pid
         self._partners = []
         for partner, stance in STANCES.items():
             partner_client = mqtt_client(f"partner-{partner}-{name}", address)
@@ -143,13 +156,17 @@ class Server:
             return False
 
     def _tidy(self) -> None:
-        """In a quiet moment: confirmed messages were erased, so leave no copy of them in a log."""
+        """In a quiet moment: what was answered and confirmed is erased, so leave no copy in a log or at the broker."""
         if not self._untidy:
             return
         try:
             self._house.stores.checkpoint()
             self._untidy = False
-        except ErasureNotPhysical as error:
+            # A message that is published as retained shows it only to those who subscribe after it.
+            self._client.subscribe(SUBSCRIPTIONS)
+            if self._broker_pid is not None:
+                brokers.ask_to_save(self._broker_pid)
+        except (ErasureNotPhysical, CloudError) as error:
             log.warning("%s", error)
 
     def _publish(self, topic: str, payload: bytes) -> None:
@@ -168,7 +185,16 @@ class Server:
         if getattr(reason, "is_failure", False):
             log.warning("the broker is gone (%s); trying again", reason)
 
-    def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        if message.retain:
+            # The broker would show it to whoever subscribes, for ever. It is stored here, so it need not stay there.
+            self._cleared.add(message.topic)
+            client.publish(message.topic, b"", qos=1, retain=True)
+        elif not message.payload and message.topic in self._cleared:
+            # Our own clearing, which comes round like any message.
+            self._cleared.discard(message.topic)
+            client.ack(message.mid, message.qos)
+            return
         self._arrived.put(Incoming(message.topic, bytes(message.payload), message.mid, message.qos))
 
 

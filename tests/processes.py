@@ -43,7 +43,7 @@ def until(what: Callable[[], Any], description: str, patience_s: float = PATIENC
     return value
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
@@ -60,11 +60,11 @@ def mosquitto(folder: Path, port: int | None = None) -> Iterator[str]:
     settings = folder / "mosquitto.conf"
     settings.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-        "max_queued_messages 0\nmax_inflight_messages 0\nuser root\n"
+        f"max_queued_messages 0\nmax_inflight_messages 0\nuser root\npid_file {folder}/mosquitto.pid\n"
     )
     with subprocess.Popen([str(found), "-c", str(settings)], stderr=subprocess.DEVNULL) as process:
         try:
-            until(lambda: _listens(port), "Mosquitto to listen")
+            until(lambda: listens(port), "Mosquitto to listen")
             yield f"mqtt://127.0.0.1:{port}"
         finally:
             process.terminate()

@@ -124,7 +124,7 @@ def test_the_walnut_is_still_known_after_the_deletion(amazon: dict[str, Any]) ->
 
 def test_the_kept_folder_answers_the_same_afterwards(amazon: dict[str, Any], folder: Path) -> None:
     report = asked("left", "household", "--data", folder)
-    assert set(report) == {"account", "policy", "left", "unexplained"}
+    assert set(report) == {"account", "policy", "left", "unexplained", "witnessed"}
     later = [row for row in report["left"] if row["interaction"] != amazon["interactions"][-1]["id"]]
     assert sorted(later, key=str) == sorted(amazon["left"], key=str)
 

@@ -10,6 +10,7 @@ from cloud_stub.due import due as due_soon
 from cloud_stub.errors import CloudError
 from cloud_stub.house import open_house
 from cloud_stub.residue.left import left as records_left
+from cloud_stub.residue.left import witnessed
 from cloud_stub.residue.table import print_left
 from cloud_stub.retention import ledger, receipt
 from cloud_stub.status import status as counts
@@ -37,13 +38,16 @@ def left(options: argparse.Namespace) -> int:
     data = data_folder(options)
     with open_house(data, options.policy) as house, house.stores.read() as connection:
         rows = records_left(connection, house.keys, house.policy, options.account, house.clock.now(), data)
+        proofs = witnessed(connection, options.account)
         name = house.policy.name
     unexplained = sum(row.rule is None for row in rows)
     if options.json:
         report = {"account": options.account, "policy": name, "left": [asdict(row) for row in rows]}
-        print_json(report | {"unexplained": unexplained})
+        print_json(report | {"unexplained": unexplained, "witnessed": proofs})
     else:
         print_left(rows, options.account, name)
+        if proofs:
+            print(f"the witness has fingerprints of {proofs} interactions, for `cloud-stub residue` to search by")
     return 1 if unexplained else 0
 
 

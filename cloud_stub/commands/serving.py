@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
             embedded = EmbeddedBroker(options.port)
         where = embedded.address if embedded else _address(options.broker)
-        server = serve.Server(house, where, zone, share)
+        server = serve.Server(house, where, zone, share, options.broker_pid)
         ready = {"ready": True, "broker": str(where), "data": str(data), "policy": house.policy.name}
         if options.json:
             print(json.dumps(ready), flush=True)

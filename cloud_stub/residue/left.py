@@ -7,16 +7,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, Table, select
 
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.retention import acts, household, scopes
 from cloud_stub.retention.policy import Policy
-from cloud_stub.retention.rules import Period, Trigger
+from cloud_stub.retention.rules import Period, Rule, Trigger
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive, fields, ledger, quarantine
 from cloud_stub.third_parties import partner
+
+Row = RowMapping | dict[str, Any]
+
+#: What a report shows of the operator's own workings, for those that may hold words.
+_SHOWN = {"directive": ("purpose", "recipient", "payload"), "quarantine": ("topic", "payload", "reason")}
 
 
 @dataclass(frozen=True)
@@ -34,83 +39,139 @@ class Left:
 def left(connection: Connection, keys: Keys, policy: Policy, account: str, now: datetime, data: Path) -> list[Left]:
     """Everything derived from the account's interactions that is still there, store by store.
 
-    The third parties' folders are read as an observer would read them; the operator itself cannot.
+    The third parties' folders are read as an observer would read them; the operator itself cannot. The witness is not
+    listed: it holds no words, and `witnessed` counts it.
     """
-    return [
-        *_records(connection, keys, policy, account, now),
-        *_workings(connection, policy, account, now),
-        *_third_parties(connection, keys, policy, account, data),
-    ]
+    rules = Rules(connection, keys, policy, now)
+    return [*_records(rules, account), *_workings(rules, account), *_third_parties(rules, account, data)]
 
 
-def _records(connection: Connection, keys: Keys, policy: Policy, account: str, now: datetime) -> Iterator[Left]:
-    auto_delete = household.of(connection, policy, account).auto_delete
-    names = (account, acts.pseudonymous(keys, account))
-    for (store, kind), table in RECORDS.items():
-        rows = connection.execute(select(table).where(table.c.account.in_(names)).order_by(table.c.interaction))
+def witnessed(connection: Connection, account: str) -> int:
+    """How many interactions of the account the witness still has fingerprints of."""
+    table = RECORDS["witness", "fingerprint"]
+    mine = select(table.c.interaction).where(table.c.account == account).distinct()
+    return len(connection.execute(mine).all())
+
+
+class Rules:
+    """The rule under which a row that is there may stay as it is, at one moment."""
+
+    def __init__(self, connection: Connection, keys: Keys, policy: Policy, now: datetime) -> None:
+        """Reads settings, deletions and third parties' answers by this connection, once for each account."""
+        self.connection, self.keys, self.policy, self._now = connection, keys, policy, now
+        self._auto_delete: dict[str, str] = {}
+        self._deletions: dict[str, list[Scope]] = {}
+
+    def record(self, table: Table, row: Row) -> Left:
+        """Of a record in one of the stores."""
+        trigger, since = self._fired(row)
+        judged = self._judged(table, row, trigger, since)
+        if trigger != "age" and judged.rule is not None:
+            # Two rules may speak of it: what age should have erased is not explained by a deletion that keeps it.
+            aged = self._judged(table, row, "age", row["received_at"])
+            judged = judged if aged.rule is not None else aged
+        return judged
+
+    def working(self, table: Table, row: Row) -> Left:
+        """Of a message on its way out, or of a reject.
+
+        What was queued before a deletion that covers its interaction has been deleted with it; two kinds are no part of
+        that (Engine.plan): requests to delete, and a task on its way to a third party whose record a rule keeps.
+        """
+        words = {name: _shown(row[name]) for name in _SHOWN[table.name]}
+        deleted = any(
+            row["interaction"] is not None
+            and scope.covers(row["interaction"], row["received_at"], row["received_at"])
+            and row["received_at"] < scope.requested_at
+            for scope in self.deletions(row["account"])
+        )
+        trigger: Trigger = "user_delete" if deleted and not self._on_its_way(row) else "age"
+        rule = self.policy.rule("operations", table.name, trigger)
+        return self._left("operations", table.name, row["interaction"], words, rule, trigger, row["received_at"])
+
+    def held(self, name: str, row: Row, account: str) -> Left:
+        """Of what a third party holds."""
+        store, kind = f"third_parties/{name}", THIRD_PARTIES[name]
+        trigger: Trigger = "user_delete" if self.deleted(account, row["interaction"], row["at"]) else "age"
+        rule = self.policy.rule(store, kind, trigger)
+        cited = self.policy.cite(rule, trigger)
+        if rule.action == "ask":
+            cited += f": {_answer(self.connection, self.keys, account, store, row['interaction'])}"
+        return Left(store, kind, row["interaction"], row["fields"], cited, rule.because)
+
+    def deleted(self, account: str, interaction: str, at: str) -> bool:
+        """Whether a deletion covers the interaction of that time."""
+        return any(scope.covers(interaction, at, at) for scope in self.deletions(account))
+
+    def deletions(self, account: str) -> list[Scope]:
+        """All that is remembered as deleted of the account."""
+        if account not in self._deletions:
+            self._deletions[account] = scopes.of_accounts(self.connection, [account])[account]
+        return self._deletions[account]
+
+    def _on_its_way(self, row: Row) -> bool:
+        if row.get("purpose") == "delete":
+            return True
+        kind = THIRD_PARTIES.get(str(row.get("recipient", "")).removeprefix("partner/"))
+        return kind is not None and self.policy.rule("commerce", kind, "user_delete").action != "erase"
+
+    def _fired(self, row: Row) -> tuple[Trigger, str]:
+        """Which trigger has fired for a record, and since when its rule counts."""
+        if row["deleted_at"]:
+            return row["deleted_by"], row["deleted_at"]
+        account = row["account"]
+        if account not in self._auto_delete:
+            self._auto_delete[account] = household.of(self.connection, self.policy, account).auto_delete
+        wish = self._auto_delete[account]
+        if wish != "never" and row["received_at"] <= rfc3339(Period(wish).before(self._now)):
+            return "user_delete", rfc3339(self._now)
+        return "age", row["received_at"]
+
+    def _judged(self, table: Table, row: Row, trigger: Trigger, since: str) -> Left:
+        rule = self.policy.rule(str(table.schema), table.name, trigger)
+        words = {name: _shown(row[name]) for name in fields(table)}
+        return self._left(str(table.schema), table.name, row["interaction"], words, rule, trigger, since)
+
+    def _left(
+        self,
+        store: str,
+        kind: str,
+        interaction: str | None,
+        words: dict[str, Any],
+        rule: Rule,
+        trigger: Trigger,
+        since: str,
+    ) -> Left:
+        """With its rule if the rule lets the record stay as it is at this moment, else with none."""
+        due = rule.after is None or since <= rfc3339(rule.after.before(self._now))
+        overdue = rule.action == "erase" and due
+        unredacted = rule.action == "redact" and due and any(words.get(name) is not None for name in rule.fields)
+        named = rule.action == "pseudonymise" and due and not (interaction or "").startswith(acts.MARK)
+        if overdue or unredacted or named:
+            return Left(store, kind, interaction, words, None, None)
+        return Left(store, kind, interaction, words, self.policy.cite(rule, trigger), rule.because)
+
+
+def _records(rules: Rules, account: str) -> Iterator[Left]:
+    names = (account, acts.pseudonymous(rules.keys, account))
+    for (store, _), table in RECORDS.items():
+        if store == "witness":
+            continue
+        rows = rules.connection.execute(select(table).where(table.c.account.in_(names)).order_by(table.c.interaction))
         for row in rows.mappings():
-            trigger, since = _fired(row, auto_delete, now)
-            words = {name: _shown(row[name]) for name in fields(table)}
-            judged = _judged(policy, store, kind, row["interaction"], words, trigger, since, now)
-            if trigger != "age" and judged.rule is not None:
-                # Two rules may speak of it: what age should have erased is not explained by a deletion that keeps it.
-                aged = _judged(policy, store, kind, row["interaction"], words, "age", row["received_at"], now)
-                judged = judged if aged.rule is not None else aged
-            yield judged
+            yield rules.record(table, row)
 
 
-def _fired(row: Any, auto_delete: str, now: datetime) -> tuple[Trigger, str]:
-    """Which trigger has fired for a record, and since when its rule counts."""
-    if row["deleted_at"]:
-        return row["deleted_by"], row["deleted_at"]
-    if auto_delete != "never" and row["received_at"] <= rfc3339(Period(auto_delete).before(now)):
-        return "user_delete", rfc3339(now)
-    return "age", row["received_at"]
+def _workings(rules: Rules, account: str) -> Iterator[Left]:
+    for table in (directive, quarantine):
+        for row in rules.connection.execute(select(table).where(table.c.account == account)).mappings():
+            yield rules.working(table, row)
 
 
-def _workings(connection: Connection, policy: Policy, account: str, now: datetime) -> Iterator[Left]:
-    for table, shown in (
-        (directive, ("purpose", "recipient", "payload")),
-        (quarantine, ("topic", "payload", "reason")),
-    ):
-        rows = connection.execute(select(table).where(table.c.account == account))
-        for row in rows.mappings():
-            words = {name: _shown(row[name]) for name in shown}
-            yield _judged(policy, "operations", table.name, row["interaction"], words, "age", row["received_at"], now)
-
-
-def _judged(
-    policy: Policy,
-    store: str,
-    kind: str,
-    interaction: str | None,
-    words: dict[str, Any],
-    trigger: Trigger,
-    since: str,
-    now: datetime,
-) -> Left:
-    """With its rule if the rule lets the record stay as it is at this moment, else with none."""
-    rule = policy.rule(store, kind, trigger)
-    due = rule.after is None or since <= rfc3339(rule.after.before(now))
-    overdue = rule.action == "erase" and due
-    unredacted = rule.action == "redact" and due and any(words.get(name) is not None for name in rule.fields)
-    named = rule.action == "pseudonymise" and due and not (interaction or "").startswith(acts.MARK)
-    if overdue or unredacted or named:
-        return Left(store, kind, interaction, words, None, None)
-    return Left(store, kind, interaction, words, policy.cite(rule, trigger), rule.because)
-
-
-def _third_parties(connection: Connection, keys: Keys, policy: Policy, account: str, data: Path) -> Iterator[Left]:
-    deletions = scopes.of_accounts(connection, [account])[account]
-    for name, kind in THIRD_PARTIES.items():
-        store = f"third_parties/{name}"
+def _third_parties(rules: Rules, account: str, data: Path) -> Iterator[Left]:
+    for name in THIRD_PARTIES:
         for row in partner.held(data, name, account):
-            trigger: Trigger = "user_delete" if _deleted(deletions, row["interaction"], row["at"]) else "age"
-            rule = policy.rule(store, kind, trigger)
-            cited = policy.cite(rule, trigger)
-            if rule.action == "ask":
-                cited += f": {_answer(connection, keys, account, store, row['interaction'])}"
-            yield Left(store, kind, row["interaction"], row["fields"], cited, rule.because)
+            yield rules.held(name, row, account)
 
 
 def _answer(connection: Connection, keys: Keys, account: str, store: str, interaction: str) -> str:
@@ -123,10 +184,6 @@ def _answer(connection: Connection, keys: Keys, account: str, store: str, intera
         row.action for row in connection.execute(mine.order_by(ledger.c.seq)) if pseudonym in row.interactions.split()
     ]
     return answers[-1] if answers else "asked: no answer yet"
-
-
-def _deleted(deletions: list[Scope], interaction: str, at: str) -> bool:
-    return any(scope.covers(interaction, at, at) for scope in deletions)
 
 
 def _shown(value: object) -> object:

@@ -42,6 +42,12 @@ class Stores:
         with self._engine.connect().execution_options(begin="DEFERRED") as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nobody else writes while this block runs, in any process."""
+        with self._files.writing():
+            yield
+
     def checkpoint(self) -> None:
         """After an erasure: leave no byte of a deleted row. Raises sqlite.ErasureNotPhysical when it cannot."""
         self._files.checkpoint()

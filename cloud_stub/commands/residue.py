@@ -1,0 +1,137 @@
+"""The residue command: search every byte for what was deleted."""
+
+import argparse
+import io
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from cloud_stub.commands.common import data_folder, print_json
+from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.messages import ID_PATTERN
+from cloud_stub.errors import CloudError
+from cloud_stub.house import House, open_house
+from cloud_stub.residue import brokers, witness
+from cloud_stub.residue.needles import NEEDLE, Key
+from cloud_stub.residue.places import Place
+from cloud_stub.residue.report import Report, as_json, print_report
+from cloud_stub.residue.search import Message, search
+from cloud_stub.residue.search import Progress as Told
+from cloud_stub.residue.sounds import windows_of
+from cloud_stub.residue.windows import Windows, of_text, too_short
+from cloud_stub.residue.witness import Kept, Witness, Witnessed
+from cloud_stub.stores.sqlite import ErasureNotPhysical
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search, report, and let the witness forget what is proved to be gone. Exit code 1 for anything unexplained."""
+    with open_house(data_folder(options), options.policy) as house:
+        wanted = _wanted(house, options)
+        messages, notes = _kept_by_broker(options)
+        try:
+            with _progress(quiet=options.json or not sys.stderr.isatty()) as told:
+                contents = {one.interaction: one.needles for one in wanted.known}
+                inspected = search(
+                    house,
+                    wanted.key,
+                    contents or {wanted.about: wanted.given},
+                    memory_mib=options.memory,
+                    messages=messages,
+                    others=_broker_files(options),
+                    progress=told,
+                )
+        except ErasureNotPhysical as error:
+            raise CloudError(f"the search cannot begin: {error}") from error
+        report = Report(wanted.about, house.policy.name, inspected, wanted.known, [*wanted.notes, *notes])
+        witness.settle(house, report.clean())
+    if options.html is not None:
+        _write_html(report, options.html)
+    if options.json:
+        print_json(as_json(report))
+    else:
+        print_report(report)
+    return 1 if report.unexplained else 0
+
+
+@dataclass
+class Wanted:
+    """What is searched for: what the witness knows, or content given outright."""
+
+    about: str
+    key: Key
+    known: list[Witnessed] = field(default_factory=list)
+    given: Kept = field(default_factory=lambda: np.empty(0, NEEDLE))
+    notes: list[str] = field(default_factory=list)
+
+
+def _wanted(house: House, options: argparse.Namespace) -> Wanted:
+    if options.phrase is not None:
+        if too_short(options.phrase):
+            raise CloudError("the phrase is too short to prove: give three words and 12 bytes at least.")
+        key = Key.random()
+        return Wanted(f"the phrase {options.phrase!r}", key, given=key.needles(of_text(options.phrase)))
+    if options.file is not None:
+        key = Key.random()
+        return Wanted(f"the sound {options.file.name}", key, given=key.needles(_sound(options.file)))
+    account, interaction = options.about, None
+    with house.stores.read() as connection:
+        if re.match(ID_PATTERN, options.about):
+            interaction = options.about
+            account = witness.account_of(connection, interaction)
+        known = witness.of(connection, account, interaction)
+    notes = [] if known else [f"The witness has no fingerprint of {options.about}: nothing was searched for."]
+    return Wanted(options.about, Witness(house.stores.folder).key, known, notes=notes)
+
+
+def _sound(file: Path) -> Windows:
+    try:
+        return windows_of(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CloudError(f"{file} cannot be searched for: {error}. Give a sound file, such as WAV or FLAC.") from error
+
+
+def _kept_by_broker(options: argparse.Namespace) -> tuple[list[Message], list[str]]:
+    """The messages that the broker keeps, and what could not be seen of it."""
+    notes = []
+    if options.broker_data is None:
+        notes.append("A broker's own files are inspected only where --broker-pid and --broker-data are given.")
+    if options.broker is None:
+        notes.append("Messages that a broker retains are inspected only where --broker gives its address.")
+        return [], notes
+    try:
+        return brokers.retained(BrokerAddress.parse(options.broker)), notes
+    except ValueError as error:
+        raise CloudError(str(error)) from error
+
+
+def _broker_files(options: argparse.Namespace) -> list[Place]:
+    """The broker's persistence file, saved anew."""
+    if options.broker_data is None and options.broker_pid is None:
+        return []
+    if options.broker_data is None or options.broker_pid is None:
+        raise CloudError("--broker-pid and --broker-data go together: a file that is not saved anew shows the past.")
+    return [Place("broker/persistence", (brokers.save(options.broker_pid, options.broker_data),))]
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Told]:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("searching", total=None)
+        yield lambda done, whole, place: bar.update(task, completed=done, total=whole, description=place or "done")
+
+
+def _write_html(report: Report, file: Path) -> None:
+    console = Console(record=True, width=140, file=io.StringIO())
+    print_report(report, console)
+    try:
+        file.write_text(console.export_html(), "utf-8")
+    except OSError as error:
+        raise CloudError(f"the page cannot be written to {file}: {error}. Choose another place.") from error

@@ -1,0 +1,124 @@
+"""Reads one file for needles, and says of each hit what its bytes are part of. Runs in a process of its own.
+
+Fact: closing any descriptor of a file drops every lock that the process holds on it (POSIX), SQLite's own too. So who
+has the stores open must not read their files as files.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from cloud_stub.residue.needles import Needles
+from cloud_stub.residue.places import is_database
+from cloud_stub.residue.scan import scan
+from cloud_stub.residue.sqlite_file import InRow, SqliteFile
+from cloud_stub.residue.windows import WINDOW
+from cloud_stub.stores.btree_page import Unreadable
+
+#: Columns that tell whose row it is; no other is read.
+_NAMING = ("account", "interaction", "position", "id", "number", "request", "at", "details")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What some bytes of a hit belong to: columns of a table's live row, or nothing that counts as live."""
+
+    kind: str
+    """`row`, or what the bytes are instead: a free page, an index, a file that is no database, ..."""
+    table: str = ""
+    columns: tuple[str, ...] = ()
+    key: tuple[tuple[str, Any], ...] = ()
+    """(column, value) of the row's naming columns."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A needle at an offset of the file, whose it is, and what its bytes are part of."""
+
+    offset: int
+    owners: tuple[int, ...]
+    parts: tuple[Part, ...]
+
+
+class Reader:
+    """Reads in another process."""
+
+    def __init__(self, pool: ProcessPoolExecutor, memory_mib: int) -> None:
+        """`memory_mib` bounds what is held of a file."""
+        self._pool, self._memory = pool, memory_mib
+
+    def read(self, file: Path, needles: Needles) -> list[Found]:
+        """All hits in a file. Raises OSError where it cannot be read."""
+        return self._pool.submit(read, file, needles, self._memory).result()
+
+    def finds_in_copies(self, files: Sequence[Path], words: str, needles: Needles) -> bool:
+        """Whether the needles of `words` are found where the words are put into private copies of these files."""
+        return self._pool.submit(finds_in_copies, tuple(files), words, needles, self._memory).result()
+
+
+@contextmanager
+def reader(memory_mib: int) -> Iterator[Reader]:
+    """A reader, at work while this block runs."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield Reader(pool, memory_mib)
+
+
+def read(file: Path, needles: Needles, memory: int) -> list[Found]:
+    """All hits in a file; `memory` in MiB bounds what is held of it. Raises OSError where it cannot be read."""
+    hits = list(scan(file, needles, memory=memory))
+    if not hits:
+        return []
+    if not is_database(file):
+        no_store = (Part("a file that is no store"),)
+        return [Found(hit.offset, hit.owners, no_store) for hit in hits]
+    try:
+        with SqliteFile(file) as database:
+            return [Found(hit.offset, hit.owners, _parts(database, hit.offset)) for hit in hits]
+    except Unreadable as error:
+        unsure = (Part(str(error)),)
+        return [Found(hit.offset, hit.owners, unsure) for hit in hits]
+
+
+def _parts(database: SqliteFile, offset: int) -> tuple[Part, ...]:
+    return tuple(_part(place) for place in database.locate(offset, WINDOW))
+
+
+def _part(place: Any) -> Part:
+    if not isinstance(place, InRow):
+        return Part(place.kind)
+    if place.index is not None:
+        return Part(f"an index that keeps words: {place.index}")
+    key = tuple((name, place.row[name]) for name in _NAMING if name in place.row)
+    return Part("row", place.table, place.columns, key)
+
+
+def finds_in_copies(files: tuple[Path, ...], words: str, needles: Needles, memory: int) -> bool:
+    """Of each kind of file the largest is copied: what can be read to its end there can be read in a smaller one."""
+    kinds = {is_database(file): file for file in sorted(files, key=lambda file: file.stat().st_size)}
+    with tempfile.TemporaryDirectory(prefix="canary-") as folder:
+        for database, file in kinds.items():
+            copy = Path(folder) / file.name
+            shutil.copyfile(file, copy)
+            _put(copy, words, database=database)
+            if not any(True for _ in scan(copy, needles, memory=memory)):
+                return False
+            copy.unlink()
+    return True
+
+
+def _put(copy: Path, words: str, *, database: bool) -> None:
+    if not database:
+        with copy.open("ab") as end:
+            end.write(words.encode())
+        return
+    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=delete")
+        connection.execute("CREATE TABLE canary (words TEXT)")
+        connection.execute("INSERT INTO canary VALUES (?)", (words,))
