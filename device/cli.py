@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--real-time", action="store_true", help="at the pace of speech, aloud where there is a speaker")
     demo.add_argument("--sounds", type=Path, metavar="DIR", help="another set of spoken requests")
 
+    walnut = commands.add_parser("walnut", parents=[as_json], help="one sentence: who still knows it, and for how long")
+    walnut.set_defaults(command=_walnut)
+    walnut.add_argument("--policy", default="amazon-2019", metavar="NAME|FILE", help="retention policy (amazon-2019)")
+    walnut.add_argument("--model", metavar="NAME|DIR", help="a Vosk model (default: the small one that ships)")
+    walnut.add_argument("--svg", type=Path, metavar="FILE", help="draw it there")
+
     microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs there are")
     microphones.set_defaults(command=_microphones)
     return parser
@@ -143,6 +149,23 @@ def _demo(options: argparse.Namespace) -> int:
     )
     if options.json:
         print(json.dumps(asdict(story), indent=2, ensure_ascii=False))
+    return 1 if story.unexplained else 0
+
+
+def _walnut(options: argparse.Namespace) -> int:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from device import walnut  # noqa: PLC0415
+
+    story = walnut.run(options.policy, options.model, lambda line: print(line, file=sys.stderr, flush=True))
+    if options.svg is not None:
+        try:
+            options.svg.write_text(walnut.svg(story), "utf-8")
+        except OSError as error:
+            raise EchoError(
+                f"the picture cannot be written to {options.svg}: {error}. Choose another place."
+            ) from error
+    print(json.dumps(asdict(story), indent=2) if options.json else "\n".join(walnut.lines(story)))
     return 1 if story.unexplained else 0
 
 

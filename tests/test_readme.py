@@ -90,7 +90,12 @@ def test_every_command_in_the_readme_runs(printed: dict[str, str]) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("command", "number"), [("make demo", 0), (".venv/bin/echo-device demo --policy erase-everything", 1)]
+    ("command", "number"),
+    [
+        ("make demo", 0),
+        (".venv/bin/echo-device demo --policy erase-everything", 1),
+        (".venv/bin/echo-device walnut --svg walnut.svg", 3),
+    ],
 )
 def test_what_the_readme_shows_is_what_is_printed(printed: dict[str, str], command: str, number: int) -> None:
     shown = blocks("text")[number]
