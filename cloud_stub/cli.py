@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_looks(commands)
     _add_changes(commands)
     _add_papers(commands)
+    _add_answers(commands)
     return parser
 
 
@@ -169,6 +170,21 @@ def _add_papers(commands: Commands) -> None:
     verify = actions.add_parser("verify", parents=_shared("data"), help="check the chain; exit code 1 if it is broken")
     verify.set_defaults(command="look.ledger_verify")
     verify.add_argument("receipts", nargs="*", type=Path, metavar="RECEIPT", help="hold these receipts against it")
+
+
+def _add_answers(commands: Commands) -> None:
+    compare = commands.add_parser(
+        "compare", parents=_shared("json"), help="what is left of a trace under other policies"
+    )
+    compare.set_defaults(command="answering.compare")
+    compare.add_argument("--trace", default="week", metavar="NAME|FILE", help="week, walnut, or a file (default: week)")
+    compare.add_argument("--policies", metavar="A,B", help="names or files (default: all that ship)")
+    compare.add_argument("--until", default="P24M", metavar="PERIOD", help="look so long after the deletion (P24M)")
+    compare.add_argument("--html", type=Path, metavar="FILE", help="write a page with a chart, too")
+
+    claims = commands.add_parser("claims", parents=_shared("json"), help="put each sentence of the letter to the test")
+    claims.set_defaults(command="answering.claims")
+    claims.add_argument("--policy", default="amazon-2019", metavar="NAME|FILE", help="under which (amazon-2019)")
 
 
 def _time(text: str) -> datetime:

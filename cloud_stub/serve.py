@@ -26,7 +26,7 @@ from cloud_stub.residue import brokers
 from cloud_stub.retention.clock import SimulatedClock, kept_time
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.sqlite import ErasureNotPhysical
-from cloud_stub.third_parties.partner import STANCES, Partner
+from cloud_stub.third_parties.partner import STANCES, Partner, Skill
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Server:
         self._partners = []
         for partner, stance in STANCES.items():
             partner_client = mqtt_client(f"partner-{partner}-{name}", address)
-            self._partners.append(Partner(partner, stance, partner_client, house.data))
+            self._partners.append(Partner(Skill(partner, stance, house.data), partner_client))
             connect(partner_client, address)
         connect(self._client, address)
 

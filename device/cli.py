@@ -1,6 +1,7 @@
 """`echo-device`: the emulated smart speaker on the command line."""
 
 import argparse
+import importlib
 import json
 import logging
 import sys
@@ -67,9 +68,49 @@ def _parser() -> argparse.ArgumentParser:
     walnut.add_argument("--model", metavar="NAME|DIR", help="a Vosk model (default: the small one that ships)")
     walnut.add_argument("--svg", type=Path, metavar="FILE", help="draw it there")
 
+    _add_tracing(commands)
+
     microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs there are")
     microphones.set_defaults(command=_microphones)
     return parser
+
+
+def _add_tracing(commands: Any) -> None:
+    broker = argparse.ArgumentParser(add_help=False)
+    broker.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
+    record = commands.add_parser(
+        "record", parents=[broker], help="write what crosses the wire to a trace, until Ctrl-C"
+    )
+    record.set_defaults(command=_later("tracing", "record"))
+    record.add_argument("file", type=Path, metavar="FILE", help="a new file (JSON lines)")
+    replay = commands.add_parser("replay", parents=[broker], help="play a trace's events back to a cloud")
+    replay.set_defaults(command=_later("tracing", "replay"))
+    replay.add_argument("file", type=Path, metavar="FILE")
+    pace = replay.add_mutually_exclusive_group()
+    pace.add_argument("--speed", type=_positive, default=1.0, metavar="N", help="so many times as fast (default 1)")
+    pace.add_argument("--fast", action="store_true", help="without its pauses")
+
+
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """A command whose module is imported when it runs: `--help` should not wait for it."""
+
+    def run(options: argparse.Namespace) -> int:
+        code: int = getattr(importlib.import_module(f"device.commands.{module}"), function)(options)
+        return code
+
+    return run
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no speed. Write 1 for the trace's own, 60 for a minute a second."
+        )
+    return number
 
 
 def _run(options: argparse.Namespace) -> int:

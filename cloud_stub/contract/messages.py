@@ -42,10 +42,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def new_id(at: datetime | None = None) -> str:
-    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds (of `at`, or now), then random, so that ids sort by time."""
+def new_id(at: datetime | None = None, random: bytes | None = None) -> str:
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds (of `at`, or now), then random, so that ids sort by time.
+
+    `random` is ten bytes for who has to make the same id again.
+    """
     milliseconds = (at - _EPOCH) // _MILLISECOND if at is not None else time.time_ns() // 1_000_000
-    value = (milliseconds & (2**48 - 1)) << 80 | int.from_bytes(os.urandom(10))
+    value = (milliseconds & (2**48 - 1)) << 80 | int.from_bytes(random or os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return str(uuid.UUID(int=value))

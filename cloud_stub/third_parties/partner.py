@@ -19,12 +19,12 @@ Stance = Literal["honours", "refuses", "silent"]
 STANCES: dict[str, Stance] = {"ride": "honours", "pizza": "refuses", "quiz": "silent"}
 
 
-class Partner:
-    """Listens on partner/v1/{name}/request; its file is `data`/third_parties/{name}/{name}.db."""
+class Skill:
+    """What one third party does and holds; its file is `data`/third_parties/{name}/{name}.db."""
 
-    def __init__(self, name: str, stance: Stance, client: mqtt.Client, data: Path) -> None:
-        """`client` is the partner's own connection, not yet connected; its callbacks are set here."""
-        self.name, self._stance, self._client = name, stance, client
+    def __init__(self, name: str, stance: Stance, data: Path) -> None:
+        """Opens, and creates, the file."""
+        self.name, self._stance = name, stance
         folder = data / "third_parties" / name
         folder.mkdir(parents=True, exist_ok=True)
         self._files = sqlite.Files({"main": folder / f"{name}.db"})
@@ -33,27 +33,14 @@ class Partner:
                 "CREATE TABLE IF NOT EXISTS held"
                 " (request TEXT PRIMARY KEY, account TEXT, interaction TEXT, at TEXT, details TEXT)"
             )
-        client.on_connect = self._on_connect
-        client.on_message = self._on_message
+
+    def answer(self, request: PartnerRequest) -> PartnerReply | None:
+        """Do what is asked, or refuse, or say nothing (None)."""
+        return self._perform(request) if request.verb == "perform" else self._delete(request)
 
     def close(self) -> None:
-        """Leave the broker and close the file."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Close the file."""
         self._files.close()
-
-    def _on_connect(self, client: mqtt.Client, *_: object) -> None:
-        client.subscribe(partner_topic(self.name, "request"), qos=1)
-
-    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        try:
-            request = decode(PartnerRequest, message.payload)
-        except ValueError as error:
-            log.warning("%s ignored a request: %s", self.name, error)
-            return
-        reply = self._perform(request) if request.verb == "perform" else self._delete(request)
-        if reply is not None:
-            client.publish(partner_topic(self.name, "reply"), encode(reply), qos=1)
 
     def _perform(self, request: PartnerRequest) -> PartnerReply:
         row = (request.id, request.account, request.interaction, rfc3339(request.at), json.dumps(request.details))
@@ -74,6 +61,35 @@ class Partner:
             database.execute("DELETE FROM held WHERE account = ? AND interaction = ?", mine)
         self._files.checkpoint()
         return PartnerReply(request=request.id, partner=self.name, outcome="honoured")
+
+
+class Partner:
+    """A skill on the wire: listens on partner/v1/{name}/request, and answers on .../reply."""
+
+    def __init__(self, skill: Skill, client: mqtt.Client) -> None:
+        """`client` is the partner's own connection, not yet connected; its callbacks are set here."""
+        self._skill, self._client = skill, client
+        client.on_connect = self._on_connect
+        client.on_message = self._on_message
+
+    def close(self) -> None:
+        """Leave the broker and close the file."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._skill.close()
+
+    def _on_connect(self, client: mqtt.Client, *_: object) -> None:
+        client.subscribe(partner_topic(self._skill.name, "request"), qos=1)
+
+    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            request = decode(PartnerRequest, message.payload)
+        except ValueError as error:
+            log.warning("%s ignored a request: %s", self._skill.name, error)
+            return
+        reply = self._skill.answer(request)
+        if reply is not None:
+            client.publish(partner_topic(self._skill.name, "reply"), encode(reply), qos=1)
 
 
 def held(data: Path, name: str, account: str) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""The commands of echo-device that are more than a few lines."""

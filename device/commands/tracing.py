@@ -1,0 +1,59 @@
+"""Commands on traces: record, replay."""
+
+import argparse
+import signal
+import sys
+import threading
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.trace import load
+from device import trace
+from device.errors import EchoError
+
+
+def record(options: argparse.Namespace) -> int:
+    """Write what crosses the wire until Ctrl-C."""
+    address = _address(options.broker)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with trace.open_new(options.file) as out:
+        count = trace.record(
+            address, out, stop, lambda: _say(f"recording {address} into {options.file}; Ctrl-C ends it")
+        )
+    _say(f"{count} messages. {options.file} holds what was said, and is under no retention rule: delete it yourself.")
+    return 0
+
+
+def replay(options: argparse.Namespace) -> int:
+    """Play a trace's events."""
+    try:
+        wanted = load(options.file)
+    except ValueError as error:
+        raise EchoError(str(error)) from error
+    columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("")
+        count = trace.replay(
+            _address(options.broker),
+            wanted,
+            None if options.fast else options.speed,
+            lambda done, whole: bar.update(task, completed=done, total=whole),
+        )
+    print(f"{count} messages replayed")
+    return 0
+
+
+def _address(url: str) -> BrokerAddress:
+    try:
+        return BrokerAddress.parse(url)
+    except ValueError as error:
+        raise EchoError(str(error)) from error
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
