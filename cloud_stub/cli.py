@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_changes(commands)
     _add_papers(commands)
     _add_answers(commands)
+    _add_views(commands)
     return parser
 
 
@@ -185,6 +186,24 @@ def _add_answers(commands: Commands) -> None:
     claims = commands.add_parser("claims", parents=_shared("json"), help="put each sentence of the letter to the test")
     claims.set_defaults(command="answering.claims")
     claims.add_argument("--policy", default="amazon-2019", metavar="NAME|FILE", help="under which (amazon-2019)")
+
+
+def _add_views(commands: Commands) -> None:
+    trace = commands.add_parser("trace", parents=_shared("data", "json"), help="where an utterance went, and why")
+    trace.set_defaults(command="answering.trace")
+    trace.add_argument("interaction", metavar="INTERACTION")
+    trace.add_argument("--svg", type=Path, metavar="FILE", help="draw it there")
+
+    export = commands.add_parser("export", parents=_shared("data", "json"), help="everything of an account, in one ZIP")
+    export.set_defaults(command="answering.export")
+    export.add_argument("account")
+    export.add_argument("file", type=Path, metavar="FILE.zip")
+
+    shared = _shared("account", "data", "json")
+    outsiders = commands.add_parser("outsiders", parents=shared, help="what developers, trainers and finders see")
+    outsiders.set_defaults(command="answering.outsiders")
+    digest = commands.add_parser("digest", parents=_shared("data"), help="one hash of what the stores hold")
+    digest.set_defaults(command="answering.digest")
 
 
 def _time(text: str) -> datetime:

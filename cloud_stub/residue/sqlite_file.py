@@ -181,8 +181,10 @@ class SqliteFile:
                 return
             if isinstance(part.what, Cell):
                 cell = part.what
-                yield _Part(cell.start, cell.body, "record header")
-                yield from _payload(Row(self._pages, tree, number, cell), cell.body, 0, cell.local)
+                row = Row(self._pages, tree, number, cell)
+                header_end = cell.body + min(row.header, cell.local)
+                yield _Part(cell.start, header_end, "record header")
+                yield _Part(header_end, cell.body + cell.local, row, row.header)
                 yield _Part(cell.body + cell.local, cell.end, "page pointer")
             else:
                 yield part
@@ -192,8 +194,10 @@ class SqliteFile:
         usable = self._pages.usable
         start = row.cell.local + self._map.turns[number] * (usable - 4)
         length = min(usable - 4, row.cell.size - start)
+        header_end = 4 + min(max(row.header - start, 0), length)
         yield _Part(0, 4, "page pointer")
-        yield from _payload(row, 4, start, start + length)
+        yield _Part(4, header_end, "record header")
+        yield _Part(header_end, 4 + length, row, max(row.header, start))
         yield _Part(4 + length, usable, "overflow slack")
         yield _Part(usable, self._pages.size, "reserved")
 
@@ -233,13 +237,6 @@ class SqliteFile:
             raise Unreadable(f"something on page {number} is accounted for by nothing")
         tiled += (_Part(end, usable, "fragment"), _Part(usable, len(page), "reserved"))
         return [part for part in tiled if part.start < part.end]
-
-
-def _payload(row: Row, first: int, start: int, end: int) -> Iterator[_Part]:
-    """A payload's bytes from start to end, which lie at `first` on their page."""
-    body = min(max(row.header, start), end)
-    yield _Part(first, first + body - start, "record header")
-    yield _Part(first + body - start, first + end - start, row, body)
 
 
 def _clipped(parts: Iterable[_Part], first: int, last: int) -> Iterator[_Part]:
