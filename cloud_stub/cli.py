@@ -82,7 +82,14 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto to be told to save after deletions")
     serve.add_argument("--training-share", type=float, default=0.1, metavar="SHARE", help="0 to 1 (default 0.1)")
     serve.add_argument("--time-zone", metavar="ZONE", help="the household's, such as Europe/Berlin (default: system's)")
-    serve.add_argument("--simulated-clock", action="store_true", help="time stands still; `advance` sets it forward")
+    serve.add_argument(
+        "--simulated-clock",
+        type=_time,
+        nargs="?",
+        const=True,
+        metavar="TIME",
+        help="time stands still at TIME (default: now); `advance` sets it forward",
+    )
 
 
 def _add_looks(commands: Commands) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import delete, insert, select
@@ -34,13 +35,13 @@ class House:
 
 @contextmanager
 def open_house(
-    data: Path, policy: str | None = None, *, create: bool = False, simulated: bool = False
+    data: Path, policy: str | None = None, *, create: bool = False, simulated: bool | datetime = False
 ) -> Iterator[House]:
     """Open the data folder, and finish any deletion that a crash interrupted before anything can be read.
 
     Without `policy` the folder's own holds: the one that it was last served with. A folder once opened with `simulated`
-    keeps its simulated clock. Raises CloudError where there is no such folder (unless `create`), or where it cannot be
-    read or written.
+    (a time to begin at, or True for now) keeps its simulated clock. Raises CloudError where there is no such folder
+    (unless `create`), or where it cannot be read or written.
     """
     if not create and not (data / "cloud").is_dir():
         raise CloudError(f"nothing is stored in {data}. Start with: cloud-stub serve --data {data}")
@@ -58,14 +59,14 @@ def open_house(
         stores.close()
 
 
-def _clock(stores: Stores, *, simulated: bool) -> SystemClock:
+def _clock(stores: Stores, *, simulated: bool | datetime) -> SystemClock:
     """The folder's simulated clock where it has one, or gets one now; else the machine's."""
     with stores.read() as connection:
         kept = kept_time(connection)
     if kept is None and not simulated:
         return SystemClock()
     if kept is None:
-        kept = SystemClock().now()
+        kept = simulated if isinstance(simulated, datetime) else SystemClock().now()
         with stores.write() as connection:
             keep_time(connection, kept)
     return SimulatedClock(kept)

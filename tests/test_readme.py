@@ -95,6 +95,8 @@ def test_every_command_in_the_readme_runs(printed: dict[str, str]) -> None:
         ("make demo", 0),
         (".venv/bin/echo-device demo --policy erase-everything", 1),
         (".venv/bin/echo-device walnut --svg walnut.svg", 3),
+        (".venv/bin/cloud-stub claims --policy erase-everything", 4),
+        (".venv/bin/cloud-stub compare --trace week --html compared.html", 5),
     ],
 )
 def test_what_the_readme_shows_is_what_is_printed(printed: dict[str, str], command: str, number: int) -> None:

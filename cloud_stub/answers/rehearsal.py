@@ -38,7 +38,6 @@ from cloud_stub.retention.clock import keep_time
 from cloud_stub.retention.rules import Period
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.retention.sweeper import Sweeper
-from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.tables import directive
 from cloud_stub.third_parties.partner import STANCES, Skill
 
@@ -166,11 +165,7 @@ def rehearsal(
     """A new house under that policy, whose simulated clock begins at `start`; in `data`, or gone at the end."""
     with TemporaryDirectory(prefix="rehearsal-", dir=memory()) as folder:
         place = data or Path(folder)
-        stores = Stores(place)
-        with stores.write() as connection:
-            keep_time(connection, start)
-        stores.close()
-        with open_house(place, policy) as house:
+        with open_house(place, policy, create=True, simulated=start) as house:
             made = Rehearsal(house, _assistant(), training_share)
             try:
                 yield made

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     data = data_folder(options)
     with (
         serve.lock(data),
-        open_house(data, options.policy, create=True, simulated=options.simulated_clock) as house,
+        open_house(data, options.policy, create=True, simulated=options.simulated_clock or False) as house,
     ):
         embedded = None
         if options.embedded_broker:
