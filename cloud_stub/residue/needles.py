@@ -107,12 +107,14 @@ class Needles:
         Several owners can share a needle. Raises ValueError where the two are not equally long.
         """
         if needles.shape != owners.shape:
-            raise ValueError(f"there are {needles.shape} needles and {owners.shape} owners. Give one owner a needle.")
+            raise ValueError(
+                f"there are {needles.shape} needles and {owners.shape} owners. Give each needle one owner."
+            )
         order = np.lexsort((owners, needles["fingerprint"]))
         order = order[_changes(needles["fingerprint"][order]) | _changes(owners[order])]
-        self._fingerprints, self._first = np.unique(needles["fingerprint"][order], return_index=True)
-        self._owners = owners[order]
-        marks = key.opened(needles[order[self._first]])
+        self._fingerprints, first = np.unique(needles["fingerprint"][order], return_index=True)
+        self._owners, self._edges = owners[order], np.append(first, len(order))
+        marks = key.opened(needles[order[first]])
         wanted = (marks.size * _PLACES_PER_MARK - 1).bit_length()
         self.key = key
         self.bits = min(max(wanted, _SMALLEST), _LARGEST)
@@ -124,7 +126,7 @@ class Needles:
         self.marked[self.place(marks.ravel())] = True
         for shift in range(SHIFTS):
             self.shifts[self.other_place(marks[:, shift])] |= np.uint8(1 << shift)
-        for array in (self._fingerprints, self._first, self._owners, self.marked, self.shifts):
+        for array in (self._fingerprints, self._edges, self._owners, self.marked, self.shifts):
             array.setflags(write=False)
 
     def __len__(self) -> int:
@@ -141,24 +143,25 @@ class Needles:
 
     def find(self, windows: Windows) -> NDArray[np.intp]:
         """The number of the needle that each window is, or -1: (n, WINDOW) uint8 to (n,)."""
+        if not len(self):
+            return np.full(len(windows), -1)
         fingerprints = self.key.fingerprints(windows)
         number = np.searchsorted(self._fingerprints, fingerprints)
-        past = np.searchsorted(self._fingerprints, fingerprints, side="right")
-        return np.where(past > number, number, -1)
+        number[number == len(self)] = 0
+        return np.where(self._fingerprints[number] == fingerprints, number, -1)
 
     def owners(self, number: int) -> tuple[int, ...]:
         """All owners of the needle with that number, in order, each once."""
-        past = self._first[number + 1] if number + 1 < len(self) else len(self._owners)
-        return tuple(self._owners[self._first[number] : past].tolist())
+        return tuple(self._owners[self._edges[number] : self._edges[number + 1]].tolist())
 
 
 def _each_once(needles: NDArray[np.void]) -> NDArray[np.void]:
     return needles[np.unique(needles["fingerprint"], return_index=True)[1]]
 
 
-def _changes(sorted_: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _changes(values: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Where something else stands than before it, the first place included."""
-    return np.concatenate([np.ones(min(1, len(sorted_)), np.bool_), sorted_[1:] != sorted_[:-1]])
+    return np.concatenate([np.ones(min(1, len(values)), np.bool_), values[1:] != values[:-1]])
 
 
 def of_contents(key: Key, contents: Sequence[NDArray[np.void]]) -> Needles:

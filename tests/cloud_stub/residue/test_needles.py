@@ -1,5 +1,7 @@
 """What is kept of a content, and whose a needle is."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,8 @@ def test_the_kept_marks_of_windows_that_share_bytes_have_nothing_in_common() -> 
     opened = key.opened(kept)
     assert [len(np.unique(opened[:, shift])) for shift in range(4)] == [1, 1, 1, 256]
     assert len(np.unique(kept["marks"])) == 4 * 256
+    for one, other in combinations(range(4), 2):
+        assert len(np.unique(kept["marks"][:, one] ^ kept["marks"][:, other])) == 256
 
 
 def test_the_set_does_not_change() -> None:
@@ -69,7 +73,7 @@ def test_the_set_does_not_change() -> None:
 def test_bad_keys_and_uneven_arrays_are_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes; this has 3"):
         Key(b"abc")
-    with pytest.raises(ValueError, match="one owner a needle"):
+    with pytest.raises(ValueError, match="each needle one owner"):
         Needles(Key(SECRET), np.empty(2, NEEDLE), np.empty(1, np.int32))
 
 

