@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import and_, delete, select
 
-from cloud_stub.assistant import Deletion, Forget, Outcome
+from cloud_stub.assistant import Change, Deletion, Forget, Outcome
 from cloud_stub.assistant.facts import matching
 from cloud_stub.batch import Batch, Origin
 from cloud_stub.contract.messages import Interaction, PartnerRequest, encode, new_id, partner_topic, rfc3339
@@ -83,9 +83,14 @@ class Conductor:
         if outcome.forget is not None:
             self._forget(batch, origin, outcome.forget)
         if outcome.change is not None:
-            change = outcome.change
-            self._engine.change_setting(batch.connection, origin.account, change.setting, change.value)
-            batch.changed(origin.account)
+            self.change(batch, origin, outcome.change)
+
+    def change(self, batch: Batch, origin: Origin, wanted: Change) -> None:
+        """Change a setting of the account. Raises CloudError for a setting or a value that does not exist."""
+        # What was said before in the same batch is taken back too, where a setting takes something back.
+        batch.flush()
+        self._engine.change_setting(batch.connection, origin.account, wanted.setting, wanted.value)
+        batch.changed(origin.account)
 
     def delete(self, batch: Batch, origin: Origin, wanted: Deletion, message: Interaction) -> None:
         """Remember a deletion asked for by voice: what it names, and the request itself.

@@ -97,7 +97,11 @@ class Engine:
         """Close an account: nothing more is taken from it, and the rules for account_closed hold for what there is."""
         now = self._now()
         with self._stores.write() as connection:
-            connection.execute(update(account).where(account.c.account == name).values(closed_at=now))
+            known = connection.execute(update(account).where(account.c.account == name).values(closed_at=now))
+            if not known.rowcount:
+                # It has never said anything, and is not to be opened by its first word either.
+                row = {"account": name, "child": 0, "received_at": now, "heard_at": now, "closed_at": now}
+                connection.execute(insert(account), row)
         scope = Scope(new_id(), name, now, until=now, trigger="account_closed")
         self.erase([scope])
         return scope
@@ -194,6 +198,9 @@ class Engine:
             where = table.c.interaction.in_(taken)
             received = and_(table.c.received_at >= (scope.since or ""), table.c.received_at <= scope.requested_at)
             where = or_(where, received)
+        if table is seen and scope.trigger != "account_closed":
+            # A setting is no part of an interaction: its event, come again, must not undo a later change.
+            where = and_(where, table.c.part != "setting")
         if table is directive:
             where = and_(where, table.c.purpose != "delete")
             if scope.requested_by is not None:
