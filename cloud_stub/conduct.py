@@ -29,8 +29,8 @@ class Memory:
         self._batch = batch
 
     def facts(self, account: str) -> list[str]:
-        """Remembered facts, newest first."""
-        return [row["text"] for row in self.actions(account, "fact")]
+        """Remembered facts, newest first; what a rule has redacted is not remembered."""
+        return [row["text"] for row in self.actions(account, "fact") if row["text"] is not None]
 
     def actions(self, account: str, kind: str) -> list[Mapping[str, Any]]:
         """Records of that kind of action, newest first."""
@@ -136,6 +136,8 @@ class Conductor:
         """Drop remembered facts because the household said so: its own data, not a deletion of an interaction."""
         batch.flush()
         mine = select(_FACT.c.interaction, _FACT.c.position, _FACT.c.text).where(_FACT.c.account == origin.account)
+        if not wanted.every:
+            mine = mine.where(_FACT.c.text.is_not(None))
         rows = batch.connection.execute(mine.order_by(_FACT.c.interaction.desc())).all()
         if wanted.about is not None:
             about = matching(wanted.about, [row.text for row in rows])

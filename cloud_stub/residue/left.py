@@ -63,7 +63,9 @@ def _fired(row: Any, auto_delete: str, now: datetime) -> tuple[Trigger, str]:
     """Which trigger has fired for a record, and since when its rule counts."""
     if row["deleted_at"]:
         return row["deleted_by"], row["deleted_at"]
-    if auto_delete != "never" and row["received_at"] <= rfc3339(Period(auto_delete).before(now)):
+    # Auto-delete goes by the account, so it does not reach what has a pseudonym.
+    named = not row["account"].startswith(acts.MARK)
+    if named and auto_delete != "never" and row["received_at"] <= rfc3339(Period(auto_delete).before(now)):
         return "user_delete", rfc3339(now)
     return "age", row["received_at"]
 
