@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from cloud_stub import accounts
-from cloud_stub.contract.messages import Directive, directive_topic, encode
+from cloud_stub.contract.messages import Directive, Forgotten, Part, Stored, directive_topic, encode, new_id
 from cloud_stub.retention import household, scopes
 from cloud_stub.retention.household import Household
 from cloud_stub.retention.policy import Policy
@@ -108,6 +108,11 @@ class Batch:
                 "attempts": 0,
             },
         )
+
+    def answer(self, origin: Origin, part: Part, answer: str) -> None:
+        """Queue the answer for that part of the interaction: "stored" or "forgotten"."""
+        kind = Stored if answer == Stored.name else Forgotten
+        self.send(kind(id=new_id(), interaction=origin.interaction, part=part), origin, origin.interaction)
 
     def flush(self) -> None:
         """Write the rows, so that a query of this transaction finds them."""

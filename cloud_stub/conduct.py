@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import and_, delete, select
 
-from cloud_stub.assistant import Deletion, Forget, Outcome
+from cloud_stub.assistant import Change, Deletion, Forget, Outcome
 from cloud_stub.assistant.facts import matching
 from cloud_stub.batch import Batch, Origin
 from cloud_stub.contract.messages import Interaction, PartnerRequest, encode, new_id, partner_topic, rfc3339
@@ -29,8 +29,8 @@ class Memory:
         self._batch = batch
 
     def facts(self, account: str) -> list[str]:
-        """Remembered facts, newest first."""
-        return [row["text"] for row in self.actions(account, "fact")]
+        """Remembered facts, newest first; what a rule has redacted is not remembered."""
+        return [row["text"] for row in self.actions(account, "fact") if row["text"] is not None]
 
     def actions(self, account: str, kind: str) -> list[Mapping[str, Any]]:
         """Records of that kind of action, newest first."""
@@ -83,9 +83,14 @@ class Conductor:
         if outcome.forget is not None:
             self._forget(batch, origin, outcome.forget)
         if outcome.change is not None:
-            change = outcome.change
-            self._engine.change_setting(batch.connection, origin.account, change.setting, change.value)
-            batch.changed(origin.account)
+            self.change(batch, origin, outcome.change)
+
+    def change(self, batch: Batch, origin: Origin, wanted: Change) -> None:
+        """Change a setting of the account. Raises CloudError for a setting or a value that does not exist."""
+        # What was said before in the same batch is taken back too, where a setting takes something back.
+        batch.flush()
+        self._engine.change_setting(batch.connection, origin.account, wanted.setting, wanted.value)
+        batch.changed(origin.account)
 
     def delete(self, batch: Batch, origin: Origin, wanted: Deletion, message: Interaction) -> None:
         """Remember a deletion asked for by voice: what it names, and the request itself.
@@ -131,6 +136,8 @@ class Conductor:
         """Drop remembered facts because the household said so: its own data, not a deletion of an interaction."""
         batch.flush()
         mine = select(_FACT.c.interaction, _FACT.c.position, _FACT.c.text).where(_FACT.c.account == origin.account)
+        if not wanted.every:
+            mine = mine.where(_FACT.c.text.is_not(None))
         rows = batch.connection.execute(mine.order_by(_FACT.c.interaction.desc())).all()
         if wanted.about is not None:
             about = matching(wanted.about, [row.text for row in rows])

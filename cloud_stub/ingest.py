@@ -1,52 +1,49 @@
 """MQTT messages in, records out: one transaction for each batch, answers written in the same transaction.
 
-Every message of a device ends in exactly one answer: Stored, Forgotten (it falls within a deletion) or Refused. What a
-deletion covers is dropped here, however late, often or out of order it arrives.
+Every message of a device ends in exactly one answer: Stored (Settings, for a setting's event), Forgotten (it falls
+within a deletion) or Refused. What a deletion covers is dropped here, however late, often or out of order it arrives.
 """
 
-import io
 import logging
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
-import soundfile
-from sqlalchemy import and_, insert, select
-
-from cloud_stub import accounts, outgoing
-from cloud_stub.assistant import Assistant, Outcome, Request
+from cloud_stub import accounts, outgoing, recordings
+from cloud_stub.assistant import Assistant, Change, Outcome, Request
 from cloud_stub.batch import Batch, Incoming, Origin
 from cloud_stub.conduct import Conductor, Memory
 from cloud_stub.contract.messages import (
     ID_PATTERN,
     MAX_MESSAGE_BYTES,
-    MAX_RECORDING_BYTES,
     Confirm,
     DeviceError,
-    Forgotten,
     Interaction,
     Part,
     PartnerNotice,
     PartnerReply,
     Refused,
+    Setting,
+    Settings,
     Speak,
-    Stored,
     decode,
     new_id,
     partner_topic,
     read_event_topic,
     rfc3339,
-    time_of,
 )
+from cloud_stub.errors import CloudError
 from cloud_stub.residue.witness import Witness
+from cloud_stub.retention import household
 from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, quarantine
+from cloud_stub.stores.tables import THIRD_PARTIES, quarantine
 from cloud_stub.third_parties.replies import Replies
 
 log = logging.getLogger(__name__)
@@ -58,7 +55,6 @@ DELETION_OFF = "Deleting by voice is switched off. It can be switched on with: c
 QUARANTINED_BYTES = 4096
 
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SAMPLE_RATE_HZ = 16_000
 
 
 class Ingest:
@@ -125,7 +121,8 @@ class Ingest:
         origin = Origin(batch.owners.get(device, ""), device, interaction or "", received_at, received_at)
         takers: dict[str, Callable[[Batch, Incoming, Origin], None]] = {
             "interaction": self._interaction,
-            "recording": self._recording,
+            "recording": recordings.take,
+            "setting": self._setting,
             "confirm": self._confirm,
             "error": self._error,
         }
@@ -135,7 +132,7 @@ class Ingest:
             return
         try:
             takers[event](batch, message, origin)
-        except ValueError as error:
+        except (ValueError, CloudError) as error:
             self._refuse(batch, message, origin, str(error))
 
     def _interaction(self, batch: Batch, message: Incoming, origin: Origin) -> None:
@@ -148,14 +145,14 @@ class Ingest:
             raise ValueError(f"at is in the year {said.at.year}. Set the device's clock.")
         origin = Origin(origin.account, said.device, said.id, rfc3339(said.at), origin.received_at)
         if batch.deleted(origin):
-            self._drop_recording(batch, origin)
-            batch.send(Forgotten(id=new_id(), interaction=said.id, part="interaction"), origin, said.id)
+            recordings.drop(batch, origin)
+            batch.answer(origin, "interaction", "forgotten")
             return
         before = batch.answered(origin, "interaction")
         if before is None:
             before = self._hear(batch, said, origin)
             batch.mark(origin, "interaction", before)
-        _answer(batch, origin, "interaction", before)
+        batch.answer(origin, "interaction", before)
 
     def _hear(self, batch: Batch, said: Interaction, origin: Origin) -> str:
         """Understand, act, answer, store. Returns the answer's name."""
@@ -168,9 +165,8 @@ class Ingest:
             text=said.transcript,
         )
         batch.heard.add(origin.account)
-        settings = batch.household(origin.account)
         outcome = self._assistant.answer(request, Memory(batch))
-        if outcome.deletion is not None and not settings.delete_by_voice:
+        if outcome.deletion is not None and not batch.household(origin.account).delete_by_voice:
             outcome = Outcome(outcome.intent, DELETION_OFF)
         if outcome.response:
             speak = Speak(id=new_id(), interaction=said.id, intent=outcome.intent, text=outcome.response)
@@ -202,10 +198,11 @@ class Ingest:
             request=said.transcript,
             response=outcome.response,
         )
-        if settings.use_for_improvement and self._sampled(origin.account):
-            batch.record("training", "transcript", origin, text=said.transcript)
-            self._sample_recording(batch, origin)
         self._conductor.act(batch, origin, outcome, said.at)
+        # After the act: whoever asks not to be used for training is not used from that request on.
+        if batch.household(origin.account).use_for_improvement and self._sampled(origin.account):
+            batch.record("training", "transcript", origin, text=said.transcript)
+            recordings.sample(batch, origin)
         return "stored"
 
     def _sampled(self, account: str) -> bool:
@@ -214,61 +211,18 @@ class Ingest:
         self._heard[account] += 1
         return int((count + 1) * self._training_share + 1 - 1e-9) > int(count * self._training_share + 1 - 1e-9)
 
-    def _recording(self, batch: Batch, message: Incoming, origin: Origin) -> None:
-        _check_flac(message.payload)
-        transcript = RECORDS["primary", "transcript"]
-        batch.flush()
-        mine = and_(transcript.c.account == origin.account, transcript.c.interaction == origin.interaction)
-        at = batch.connection.execute(select(transcript.c.at).where(mine)).scalar()
-        origin = Origin(
-            origin.account, origin.device, origin.interaction, at or _time_of(origin.interaction), origin.received_at
-        )
-        if batch.deleted(origin):
-            batch.send(
-                Forgotten(id=new_id(), interaction=origin.interaction, part="recording"), origin, origin.interaction
-            )
+    def _setting(self, batch: Batch, message: Incoming, origin: Origin) -> None:
+        """Change a setting of the device's account, once; the answer, given each time, is what is in force now."""
+        wish = decode(Setting, message.payload)
+        origin = Origin(origin.account, origin.device, wish.id, rfc3339(wish.at), origin.received_at)
+        if origin.account in batch.closed:
+            batch.answer(origin, "setting", "forgotten")
             return
-        before = batch.answered(origin, "recording")
-        if before is None and not batch.household(origin.account).save_recordings:
-            before = "forgotten"
-            batch.mark(origin, "recording", before)
-        if before is None:
-            before = "stored"
-            batch.record("primary", "recording", origin, flac=message.payload)
-            batch.mark(origin, "recording", before)
-            batch.flush()
-            self._sample_recording(batch, origin)
-        _answer(batch, origin, "recording", before)
-
-    def _sample_recording(self, batch: Batch, origin: Origin) -> None:
-        """Copy the recording to the training corpus once both it and the sampled transcript are there."""
-        if not batch.household(origin.account).use_for_improvement:
-            return
-        batch.flush()
-        recording, sample, chosen = (
-            RECORDS["primary", "recording"],
-            RECORDS["training", "recording"],
-            RECORDS["training", "transcript"],
-        )
-        # What was decided about the recording was not decided about its copy.
-        names = [column.name for column in recording.columns if not column.name.startswith("deleted_")]
-        picked = (
-            select(*(recording.c[name] for name in names))
-            .join(
-                chosen, and_(chosen.c.account == recording.c.account, chosen.c.interaction == recording.c.interaction)
-            )
-            .where(recording.c.account == origin.account, recording.c.interaction == origin.interaction)
-        )
-        batch.connection.execute(insert(sample).prefix_with("OR IGNORE", dialect="sqlite").from_select(names, picked))
-
-    def _drop_recording(self, batch: Batch, origin: Origin) -> None:
-        """The interaction was deleted before it arrived: its recording, which knows only its id's time, goes too."""
-        on_its_own = Origin(
-            origin.account, origin.device, origin.interaction, _time_of(origin.interaction), origin.received_at
-        )
-        if not batch.deleted(on_its_own):
-            scope = Scope(new_id(), origin.account, origin.received_at, interaction=origin.interaction)
-            batch.delete(scope)
+        if batch.answered(origin, "setting") is None:
+            self._conductor.change(batch, origin, Change(wish.setting, wish.value))
+            batch.mark(origin, "setting", Settings.name)
+        in_force = household.words(batch.household(origin.account))
+        batch.send(Settings(id=new_id(), interaction=wish.id, **in_force), origin, wish.id)
 
     def _confirm(self, batch: Batch, message: Incoming, origin: Origin) -> None:
         confirmed = decode(Confirm, message.payload)
@@ -315,14 +269,15 @@ class Ingest:
 
     def _refuse(self, batch: Batch, message: Incoming, origin: Origin, reason: str) -> None:
         """Quarantine the message and tell its device why; name the interaction where it can still be read."""
-        part: Part = "recording" if "/event/recording/" in message.topic else "interaction"
+        kind = message.topic.split("/")[4]
+        part: Part = "recording" if kind == "recording" else "setting" if kind == "setting" else "interaction"
         found = origin.interaction or next((name.decode() for name in _named(message)), "")
         interaction = found if re.fullmatch(ID_PATTERN, found) else None
         if interaction is not None and origin.account:
             # What was deleted does not come back as a reject either.
-            named = Origin(origin.account, origin.device, interaction, _time_of(interaction), origin.received_at)
+            named = recordings.alone(replace(origin, interaction=interaction))
             if batch.deleted(named):
-                batch.send(Forgotten(id=new_id(), interaction=interaction, part=part), named, interaction)
+                batch.answer(named, part, "forgotten")
                 return
         self._quarantine(batch, message, origin, reason, interaction)
         batch.send(Refused(id=new_id(), reason=reason[:2000], interaction=interaction, part=part), origin, interaction)
@@ -344,27 +299,6 @@ class Ingest:
                 "reason": reason[:2000],
             },
         )
-
-
-def _answer(batch: Batch, origin: Origin, part: Part, answer: str) -> None:
-    kind = Stored if answer == "stored" else Forgotten
-    batch.send(kind(id=new_id(), interaction=origin.interaction, part=part), origin, origin.interaction)
-
-
-def _check_flac(payload: bytes) -> None:
-    """Raise ValueError unless the payload is FLAC, 16 kHz mono, of a size that a request has."""
-    if len(payload) > MAX_RECORDING_BYTES:
-        raise ValueError(f"{len(payload)} bytes are too many for a recording ({MAX_RECORDING_BYTES}).")
-    try:
-        info = soundfile.info(io.BytesIO(payload))
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"the recording is no sound file: {error}") from error
-    if (info.format, info.samplerate, info.channels) != ("FLAC", _SAMPLE_RATE_HZ, 1):
-        raise ValueError(f"a recording is FLAC, 16 kHz, mono; this is {info.format}, {info.samplerate} Hz.")
-
-
-def _time_of(interaction: str) -> str:
-    return rfc3339(time_of(interaction))
 
 
 def _named(message: Incoming) -> list[bytes]:

@@ -14,7 +14,16 @@ import soundfile
 from numpy.typing import NDArray
 
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import Attention, Directive, Interaction, Refused, Source, Speak, new_id
+from cloud_stub.contract.messages import (
+    Attention,
+    Directive,
+    Interaction,
+    Refused,
+    Settings,
+    Source,
+    Speak,
+    new_id,
+)
 from device.attention import AttentionState
 from device.audio_source import SAMPLE_RATE, Block
 from device.errors import EchoError
@@ -140,7 +149,7 @@ class Echo:
                 self._attention.to("idle")
             else:
                 self._say(exchange)
-        elif directive.part == "interaction":
+        elif not isinstance(directive, Settings) and directive.part == "interaction":
             exchange.answer = directive.name
             if isinstance(directive, Refused):
                 log.warning("the cloud refused an interaction: %s", directive.reason)

@@ -7,6 +7,9 @@ import pytest
 
 from tests.processes import missing
 
+# What it asserts is part of a test.
+pytest.register_assert_rewrite("tests.cloud_stub.street")
+
 
 @pytest.fixture(scope="session")
 def recordings() -> Path:

@@ -14,6 +14,7 @@ from cloud_stub.contract.messages import (
     Confirm,
     Directive,
     Interaction,
+    Setting,
     Speak,
     decode,
     directive_topic,
@@ -68,6 +69,16 @@ class Speaker:
                 assert directive.name in {"stored", "forgotten"}, directive
                 open_parts.discard(directive.part or "")
         return said.id, answer
+
+    def set(self, name: str, value: str) -> Directive:
+        """Change a setting of the household by a message; returns the answer."""
+        wish = Setting(id=new_id(), at=datetime.now(UTC), setting=name, value=value)
+        self._client.publish(event_topic(self.device, "setting"), encode(wish), qos=1)
+        while True:
+            directive = self._arrived.get(timeout=PATIENCE_S)
+            self._client.publish(event_topic(self.device, "confirm"), encode(Confirm([directive.id])), qos=1)
+            if directive.interaction == wish.id:
+                return directive
 
 
 @contextmanager

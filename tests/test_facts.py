@@ -304,6 +304,23 @@ def test_a_setting_can_be_changed_by_voice(letter: Open) -> None:
     assert asked("settings", "--account", home.account, "--data", home.data)["auto_delete"] == "P3M"
 
 
+def test_a_setting_can_be_changed_by_a_message(letter: Open) -> None:
+    home, other = letter(), letter()
+    told = home.device.set("auto_delete", "P3M")
+    assert (told.name, getattr(told, "auto_delete", "")) == ("settings", "P3M")
+    refused = home.device.set("auto_delete", "soon")
+    assert refused.name == "refused"
+    assert "auto_delete cannot be 'soon'" in getattr(refused, "reason", "")
+    home.device.say("what time is it")
+    other.device.say("what time is it")
+    home.later("P4M")
+    assert home.history() == []
+    assert len(other.history()) == 1, "a device speaks for its own household"
+    assert cloud_stub("close-account", home.account, "--data", home.data).returncode == 0
+    assert home.device.set("auto_delete", "P18M").name == "forgotten"
+    assert asked("settings", "--account", home.account, "--data", home.data)["auto_delete"] == "never"
+
+
 def test_accounts_live_side_by_side(letter: Open) -> None:
     one, other = letter(), letter()
     one.device.say("remember that i am allergic to walnuts")

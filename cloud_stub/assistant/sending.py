@@ -24,7 +24,8 @@ def add_list_item(_request: Request, asked: Understood, _memory: Memory) -> Outc
 def list_items(request: Request, asked: Understood, memory: Memory) -> Outcome:
     """ "What is on my shopping list"."""
     name = asked.said("list")
-    items = [str(row["item"]) for row in memory.actions(request.account, "list_item") if row.get("list") == name]
+    rows = memory.actions(request.account, "list_item")
+    items = [str(row["item"]) for row in rows if row.get("list") == name and row["item"] is not None]
     if not items:
         return Outcome(asked.intent, f"Nothing is on your {called(name)}.")
     return Outcome(asked.intent, f"On your {called(name)}: {joined(items[::-1])}.")

@@ -70,8 +70,7 @@ def settings(options: argparse.Namespace) -> int:
             house.stores.checkpoint()
         with house.stores.read() as connection:
             own = household.of(connection, house.policy, options.account)
-    shown = {key: getattr(own, key) for key in SETTINGS}
-    shown = {key: {True: "yes", False: "no"}.get(known, known) for key, known in shown.items()}
+    shown = household.words(own)
     if options.json:
         print_json(shown)
     else:

@@ -34,12 +34,15 @@ Id = Annotated[str, Meta(pattern=ID_PATTERN)]
 Name = Annotated[str, Meta(pattern=DEVICE_PATTERN)]
 Text = Annotated[str, Meta(max_length=2000)]
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
-Part = Literal["interaction", "recording"]
+#: What an answer is about. A setting's event has an id of its own, which stands where an interaction's would.
+Part = Literal["interaction", "recording", "setting"]
+YesNo = Literal["yes", "no"]
 Source = Literal["microphone", "file", "injected", "text"]
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LONGEST = datetime.max.replace(tzinfo=UTC) - _EPOCH
 
 
 def new_id(at: datetime | None = None, random: bytes | None = None) -> str:
@@ -54,10 +57,10 @@ def new_id(at: datetime | None = None, random: bytes | None = None) -> str:
     return str(uuid.UUID(int=value))
 
 
-def time_of(identifier: str) -> datetime:
-    """The time in a UUIDv7, which is when the device heard the interaction."""
-    milliseconds = int(identifier.replace("-", "")[:12], 16)
-    return datetime.fromtimestamp(min(milliseconds / 1000, 253_402_300_799), UTC)
+def time_of(made: str) -> datetime:
+    """The time that a UUIDv7 carries, to the millisecond; the calendar's last where that is beyond it."""
+    milliseconds = int(made.replace("-", "")[:12], 16)
+    return _EPOCH + min(milliseconds * _MILLISECOND, _LONGEST)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -104,6 +107,17 @@ class Interaction(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     def topic(self) -> str:
         """Where this event is published."""
         return f"{ROOT}/{self.device}/event/{self.name}"
+
+
+class Setting(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Change a setting of the household that the device belongs to. Which there are, the cloud knows."""
+
+    name: ClassVar[str] = "setting"
+
+    id: Id
+    at: Utc
+    setting: Annotated[str, Meta(max_length=100)] = msgspec.field(name="name")
+    value: Annotated[str, Meta(max_length=100)]
 
 
 class Confirm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -177,7 +191,21 @@ class Speak(Struct, frozen=True, forbid_unknown_fields=True, tag="speak", tag_fi
     text: Text
 
 
-Directive = Stored | Forgotten | Refused | Speak
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, tag="settings", tag_field="directive"):
+    """The answer to a Setting event: the household's settings now in force. `interaction` is the event's id."""
+
+    name: ClassVar[str] = "settings"
+
+    id: Id
+    interaction: Id
+    auto_delete: Annotated[str, Meta(max_length=100)]
+    """"never", or an ISO 8601 period."""
+    save_recordings: YesNo
+    use_for_improvement: YesNo
+    delete_by_voice: YesNo
+
+
+Directive = Stored | Forgotten | Refused | Speak | Settings
 
 
 class PartnerRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -210,11 +238,11 @@ class PartnerReply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 #: Directives by the last segment of their topic.
-DIRECTIVES: dict[str, type[Directive]] = {kind.name: kind for kind in (Stored, Forgotten, Refused, Speak)}
+DIRECTIVES: dict[str, type[Directive]] = {kind.name: kind for kind in (Stored, Forgotten, Refused, Speak, Settings)}
 
 #: Events that carry JSON, by the last segment of their topic. A recording's event is bytes.
-EVENTS: dict[str, type[Interaction | Confirm | DeviceError]] = {
-    kind.name: kind for kind in (Interaction, Confirm, DeviceError)
+EVENTS: dict[str, type[Interaction | Setting | Confirm | DeviceError]] = {
+    kind.name: kind for kind in (Interaction, Setting, Confirm, DeviceError)
 }
 
 

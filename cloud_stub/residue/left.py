@@ -79,15 +79,13 @@ class Rules:
         that (Engine.plan): requests to delete, and a task on its way to a third party whose record a rule keeps.
         """
         words = {name: _shown(row[name]) for name in _SHOWN[table.name]}
-        deleted = any(
-            row["interaction"] is not None
-            and scope.covers(row["interaction"], row["received_at"], row["received_at"])
-            and row["received_at"] < scope.requested_at
-            for scope in self.deletions(row["account"])
-        )
-        trigger: Trigger = "user_delete" if deleted and not self._on_its_way(row) else "age"
-        rule = self.policy.rule("operations", table.name, trigger)
-        return self._left("operations", table.name, row["interaction"], words, rule, trigger, row["received_at"])
+        case = ("operations", table.name)
+        for scope in self.deletions(row["account"]):
+            rule = self.policy.rule(*case, scope.trigger)
+            if rule.action == "erase" and _took(scope, row) and not self._on_its_way(row, scope.trigger):
+                return Left(*case, row["interaction"], words, None, None)
+        rule = self.policy.rule(*case, "age")
+        return self._left(*case, row["interaction"], words, rule, "age", row["received_at"])
 
     def held(self, name: str, row: Row, account: str) -> Left:
         """Of what a third party holds."""
@@ -109,17 +107,20 @@ class Rules:
             self._deletions[account] = scopes.of_accounts(self.connection, [account])[account]
         return self._deletions[account]
 
-    def _on_its_way(self, row: Row) -> bool:
+    def _on_its_way(self, row: Row, trigger: Trigger) -> bool:
         if row.get("purpose") == "delete":
             return True
         kind = THIRD_PARTIES.get(str(row.get("recipient", "")).removeprefix("partner/"))
-        return kind is not None and self.policy.rule("commerce", kind, "user_delete").action != "erase"
+        return kind is not None and self.policy.rule("commerce", kind, trigger).action != "erase"
 
     def _fired(self, row: Row) -> tuple[Trigger, str]:
         """Which trigger has fired for a record, and since when its rule counts."""
         if row["deleted_at"]:
             return row["deleted_by"], row["deleted_at"]
         account = row["account"]
+        if account.startswith(acts.MARK):
+            # Auto-delete goes by the account, so it does not reach what has a pseudonym.
+            return "age", row["received_at"]
         if account not in self._auto_delete:
             self._auto_delete[account] = household.of(self.connection, self.policy, account).auto_delete
         wish = self._auto_delete[account]
@@ -172,6 +173,12 @@ def _third_parties(rules: Rules, account: str, data: Path) -> Iterator[Left]:
     for name in THIRD_PARTIES:
         for row in partner.held(data, name, account):
             yield rules.held(name, row, account)
+
+
+def _took(scope: Scope, row: Row) -> bool:
+    """Whether a deletion took what was queued: its interaction is meant, and it was there before."""
+    at, interaction = row["received_at"], row["interaction"]
+    return interaction is not None and scope.covers(interaction, at, at) and at < scope.requested_at
 
 
 def _answer(connection: Connection, keys: Keys, account: str, store: str, interaction: str) -> str:

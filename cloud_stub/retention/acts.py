@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, null, or_
 
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.retention.policy import Policy
-from cloud_stub.retention.rules import Rule, Trigger
+from cloud_stub.retention.rules import Action, Rule, Trigger
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.tables import fields
 
@@ -16,6 +16,9 @@ MARK = "~"
 
 #: Triggers that are marked on the records they leave; age and silence are found from times that are there anyway.
 MARKED: tuple[Trigger, ...] = ("user_delete", "third_party_request", "account_closed", "setting_changed")
+
+#: Of two rules that wait for their time on one row, the stronger keeps its date.
+_STRENGTH: dict[Action, int] = {"keep": 0, "ask": 0, "redact": 1, "pseudonymise": 2, "erase": 3}
 
 
 def carry_out(
@@ -43,20 +46,18 @@ def carry_out(
         change(connection, keys, table, rule, and_(where, ~unmarked))
     if trigger not in MARKED:
         return
-    for other, rows, takes_over in _met(policy, table, trigger, now):
-        if not takes_over:
-            change(connection, keys, table, rule, and_(where, rows))
-            continue
-        if other.after is not None and other.action != "erase":
-            change(connection, keys, table, other, and_(where, rows, undone(table, other)), marked)
-        connection.execute(update(table).where(where, rows).values(marked))
+    for rows, at_once_too, takes_over in _met(policy, table, trigger, now):
+        if at_once_too is not None:
+            change(connection, keys, table, at_once_too, and_(where, rows), marked if takes_over else None)
+        if takes_over:
+            connection.execute(update(table).where(where, rows).values(marked))
     connection.execute(update(table).where(where, unmarked).values(marked))
 
 
 def undecided(policy: Policy, table: Table, trigger: Trigger, now: datetime) -> ColumnElement[bool]:
     """The rows to which the trigger, fired now, would still do something, be it only to mark them."""
     rule = _rule(policy, table, trigger)
-    met = [rows for _, rows, _ in _met(policy, table, trigger, now)]
+    met = [rows for rows, _, _ in _met(policy, table, trigger, now)]
     if rule.after is None and rule.action not in {"keep", "ask"}:
         met.append(and_(table.c.deleted_by != trigger, undone(table, rule)))
     return or_(table.c.deleted_at.is_(None), *met)
@@ -64,11 +65,12 @@ def undecided(policy: Policy, table: Table, trigger: Trigger, now: datetime) -> 
 
 def _met(
     policy: Policy, table: Table, trigger: Trigger, now: datetime
-) -> Iterator[tuple[Rule, ColumnElement[bool], bool]]:
-    """(rule, rows, whether this trigger's mark takes over) for rows that another trigger has marked already.
+) -> Iterator[tuple[ColumnElement[bool], Rule | None, bool]]:
+    """(rows, rule that changes them at once, whether this trigger's mark takes over) where another has marked already.
 
-    A row has room for one mark, and so for one date. What erases sooner has it; a change that would have come sooner
-    than the erasure, but has no room to wait in, is made at once.
+    A row has room for one mark, and so for one date. It is the stronger rule's (what erases is stronger than what
+    pseudonymises, and that than what redacts), and of two alike the sooner's. A change that has no room to wait in is
+    made at once, unless the row is erased before it would have come.
     """
     rule = _rule(policy, table, trigger)
     if rule.after is None:
@@ -78,13 +80,20 @@ def _met(
             continue
         other, theirs = _rule(policy, table, name), table.c.deleted_by == name
         if other.after is None:
-            yield other, theirs, True
+            yield theirs, None, True
             continue
-        later = and_(theirs, table.c.deleted_at > rfc3339(other.after.before(rule.after.since(now))))
-        if rule.action == "erase":
-            yield other, later if other.action == "erase" else theirs, True
+        waiting = and_(theirs, undone(table, other))
+        moment = rfc3339(other.after.before(rule.after.since(now)))
+        first, second = and_(waiting, table.c.deleted_at <= moment), and_(waiting, table.c.deleted_at > moment)
+        if _STRENGTH[rule.action] > _STRENGTH[other.action]:
+            yield first if rule.action == "erase" else waiting, other, True
+            yield waiting, None, True
+        elif rule.action == other.action != "redact":
+            yield second, None, True
         else:
-            yield other, and_(later if other.action == "erase" else theirs, undone(table, rule)), False
+            yield and_(second if other.action == "erase" else waiting, undone(table, rule)), rule, False
+        # Last, for what has just been made at once is done with.
+        yield and_(theirs, ~undone(table, other)), None, True
 
 
 def _rule(policy: Policy, table: Table, trigger: Trigger) -> Rule:

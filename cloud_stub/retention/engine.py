@@ -20,7 +20,7 @@ from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.ledger import Decision
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.rules import Rule, Trigger
-from cloud_stub.retention.scopes import Scope
+from cloud_stub.retention.scopes import NEVER, Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.sqlite import ErasureNotPhysical
@@ -82,6 +82,8 @@ class Engine:
         # Again and again: a deletion may have named others on its way (scopes.name_strays).
         while waiting := self._unfinished():
             for scope in waiting:
+                with self._stores.write() as connection:
+                    scopes.name_strays(connection, scope)
                 self.ask(scope)
                 self.act(scope)
                 self._stores.checkpoint()
@@ -97,7 +99,11 @@ class Engine:
         """Close an account: nothing more is taken from it, and the rules for account_closed hold for what there is."""
         now = self._now()
         with self._stores.write() as connection:
-            connection.execute(update(account).where(account.c.account == name).values(closed_at=now))
+            known = connection.execute(update(account).where(account.c.account == name).values(closed_at=now))
+            if not known.rowcount:
+                # It has never said anything, and is not to be opened by its first word either.
+                row = {"account": name, "child": 0, "received_at": now, "heard_at": now, "closed_at": now}
+                connection.execute(insert(account), row)
         scope = Scope(new_id(), name, now, until=now, trigger="account_closed")
         self.erase([scope])
         return scope
@@ -110,14 +116,14 @@ class Engine:
         household.change(connection, name, key, value, self._now())
         if not household.narrowed(key, value):
             return
-        steps = []
+        steps, cause = [], new_id()
         for store, kind in household.TOUCHES[key]:
             table = RECORDS[store, kind]
             steps.append(self._step(connection, (store, kind), table, table.c.account == name, "setting_changed"))
         steps = [step for step in steps if step.records]
-        ledger.append(
-            connection, self._keys, self._clock.now(), [self._decision(name, step, cause="") for step in steps]
-        )
+        # A cause of its own, so that there is a receipt for what it takes back.
+        decisions = [self._decision(name, step, cause=cause) for step in steps]
+        ledger.append(connection, self._keys, self._clock.now(), decisions)
         for step in steps:
             self._carry_out(connection, step)
 
@@ -194,6 +200,12 @@ class Engine:
             where = table.c.interaction.in_(taken)
             received = and_(table.c.received_at >= (scope.since or ""), table.c.received_at <= scope.requested_at)
             where = or_(where, received)
+        if table is seen and scope.until == NEVER:
+            # An auto-delete is not remembered: that the messages came must be, for as long as any is.
+            where = false()
+        elif table is seen and scope.trigger != "account_closed":
+            # A setting is no part of an interaction: its event, come again, must not undo a later change.
+            where = and_(where, table.c.part != "setting")
         if table is directive:
             where = and_(where, table.c.purpose != "delete")
             if scope.requested_by is not None:
@@ -204,13 +216,12 @@ class Engine:
         return and_(table.c.account == scope.account, where)
 
     def ask(self, scope: Scope) -> None:
-        """Queue a deletion request for each third party that a rule says to ask; name what only its id can name again.
+        """Queue a deletion request for each third party that a rule says to ask.
 
         In a transaction of its own, before the commerce record that tells whom to ask is erased.
         """
         asked = []
         with self._stores.write() as connection:
-            scopes.name_strays(connection, scope)
             for partner, kind in THIRD_PARTIES.items():
                 store = f"third_parties/{partner}"
                 rule = self.policy.rule(store, kind, scope.trigger)
@@ -264,6 +275,7 @@ def _deletion_request(scope: Scope, partner: str, interaction: str, now: datetim
         "received_at": rfc3339(now),
         "recipient": f"partner/{partner}",
         "purpose": "delete",
+        "trigger": scope.trigger,
         "topic": partner_topic(partner, "request"),
         "payload": encode(request),
         "attempts": 0,

@@ -1,6 +1,6 @@
 """The household's settings: parameters of the active policy, and what changing one of them touches."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -39,6 +39,11 @@ def of(connection: Connection, policy: Policy, account: str) -> Household:
         use_for_improvement=values["use_for_improvement"] == "yes",
         delete_by_voice=values["delete_by_voice"] == "yes",
     )
+
+
+def words(own: Household) -> dict[str, Any]:
+    """The settings' values in the words in which they are set, by name."""
+    return {name: {True: "yes", False: "no"}.get(value, value) for name, value in asdict(own).items()}
 
 
 def change(connection: Connection, account: str, name: str, value: str, now: str) -> None:

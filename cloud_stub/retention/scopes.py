@@ -10,6 +10,9 @@ from cloud_stub.retention.rules import Trigger
 from cloud_stub.stores.tables import RECORDS, seen
 from cloud_stub.stores.tables import scope as scopes
 
+#: Before every time of a device: a range until then takes nothing by what devices say.
+NEVER = ""
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -63,9 +66,9 @@ def name_strays(connection: Connection, scope: Scope) -> None:
     """Remember by their ids the interactions of a range that their own times would not bring into it again.
 
     Those are taken by the cloud's time, which is another when they are redelivered, or for one of their parts only. A
-    closed account needs no such list: nothing is taken from it at all.
+    closed account's are named too: that it is closed may be forgotten before its deletion is.
     """
-    if scope.interaction is not None or scope.trigger == "account_closed":
+    if scope.interaction is not None:
         return
     first, last = scope.since or "", scope.until or ""
     known = seen.c.interaction

@@ -18,8 +18,8 @@ from cloud_stub.retention.acts import MARKED
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.ledger import Decision
-from cloud_stub.retention.rules import Period, Rule, Trigger
-from cloud_stub.retention.scopes import Scope
+from cloud_stub.retention.rules import Action, Period, Rule, Trigger
+from cloud_stub.retention.scopes import NEVER, Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.tables import RECORDS, WORKINGS, account, device, scope
@@ -29,6 +29,8 @@ CHUNK = 500
 
 #: After a pass that found nothing, look again so many seconds later, or when the clock was set forward.
 PAUSE_S = 60.0
+
+_ORDER: tuple[Action, ...] = ("erase", "redact", "pseudonymise")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Sweeper:
     def __init__(self, stores: Stores, keys: Keys, engine: Engine, clock: SystemClock, chunk: int = CHUNK) -> None:
         """`chunk` bounds the rows of one transaction."""
         self._stores, self._keys, self._engine, self._clock, self._chunk = stores, keys, engine, clock, chunk
-        self._jobs = list(self._all_jobs())
+        # What is erased is not pseudonymised first, and what is redacted is still called by its name in the ledger.
+        self._jobs = sorted(self._all_jobs(), key=lambda job: _ORDER.index(job.rule.action))
         self._pass = self._chunks()
         self._rest_until = 0.0
         self._untidy = False
@@ -96,12 +99,13 @@ class Sweeper:
 
     def _chunks(self) -> Iterator[int]:
         """One pass: the rows touched by each chunk that found any."""
+        # Deletions first: of what is erased nobody can be asked, and what has a pseudonym is nobody's any more.
+        yield from self._auto_delete()
+        yield from self._inactive()
         for job in self._jobs:
             accounts = self._due_accounts(job)
             while accounts and (rows := self._one(job, accounts)):
                 yield rows
-        yield from self._auto_delete()
-        yield from self._inactive()
         yield from self._closed()
 
     def _all_jobs(self) -> Iterator[Job]:
@@ -179,7 +183,7 @@ class Sweeper:
             due = rfc3339(Period(wish).before(self._clock.now()))
             while (until := self._next_end(name, due)) is not None:
                 # By the cloud's time alone, and not remembered: a message that arrives late has its own age.
-                taken = Scope(new_id(), name, until, until="")
+                taken = Scope(new_id(), name, until, until=NEVER)
                 self._engine.ask(taken)
                 yield self._engine.act(taken)
 

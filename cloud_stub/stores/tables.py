@@ -137,6 +137,7 @@ directive = Table(
     Column("received_at", Text, nullable=False),
     Column("recipient", Text, nullable=False),
     Column("purpose", Text, nullable=False),
+    Column("trigger", Text),
     Column("topic", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),

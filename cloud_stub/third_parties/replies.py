@@ -1,6 +1,8 @@
 """What third parties answer, written down: a task done, a request to delete honoured, refused, or met with silence."""
 
-from sqlalchemy import and_, delete, select, update
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, select, update
 
 from cloud_stub.batch import Batch
 from cloud_stub.contract.messages import PartnerNotice, PartnerReply
@@ -22,14 +24,12 @@ class Replies:
         """Note a reply and erase the request. A reply to nothing that was asked of that party changes nothing."""
         batch.flush()
         mine = and_(directive.c.id == reply.request, directive.c.recipient == f"partner/{reply.partner}")
-        asked = batch.connection.execute(
-            select(directive.c.account, directive.c.interaction, directive.c.purpose).where(mine)
-        ).first()
+        asked = batch.connection.execute(select(directive).where(mine)).first()
         if asked is None:
             return
         batch.connection.execute(delete(directive).where(mine))
         if asked.purpose == "delete":
-            self._note(batch, reply.partner, asked.account, asked.interaction, reply.outcome)
+            self._note(batch, asked, reply.outcome)
             return
         table = RECORDS["commerce", THIRD_PARTIES[reply.partner]]
         batch.connection.execute(
@@ -51,19 +51,20 @@ class Replies:
     def give_up(self, batch: Batch, ids: list[str]) -> None:
         """Note that these requests to delete were never answered, and erase them."""
         for row in batch.connection.execute(select(directive).where(directive.c.id.in_(ids))).all():
-            self._note(batch, row.recipient.removeprefix("partner/"), row.account, row.interaction, "silent")
+            self._note(batch, row, "silent")
         batch.connection.execute(delete(directive).where(directive.c.id.in_(ids)))
 
-    def _note(self, batch: Batch, partner: str, account: str, interaction: str, answer: str) -> None:
+    def _note(self, batch: Batch, asked: Row[Any], answer: str) -> None:
+        partner = asked.recipient.removeprefix("partner/")
         store, kind = f"third_parties/{partner}", THIRD_PARTIES[partner]
-        rule = self._policy.rule(store, kind, "user_delete")
+        rule = self._policy.rule(store, kind, asked.trigger)
         decision = ledger.Decision(
-            trigger="user_delete",
+            trigger=asked.trigger,
             action=f"asked: {answer}",
             store=store,
             kind=kind,
-            rule=self._policy.cite(rule, "user_delete"),
-            subjects=((account, interaction),),
+            rule=self._policy.cite(rule, asked.trigger),
+            subjects=((asked.account, asked.interaction),),
             records=1,
         )
         ledger.append(batch.connection, self._keys, self._clock.now(), [decision])

@@ -25,6 +25,8 @@ from cloud_stub.contract.messages import (
     PartnerReply,
     PartnerRequest,
     Refused,
+    Setting,
+    Settings,
     Speak,
     State,
     Stored,
@@ -121,8 +123,8 @@ def refusal(call: Callable[..., object], *arguments: object) -> str | None:
 
 
 def test_every_message_of_the_contract_is_found() -> None:
-    assert {Word, Interaction, Confirm, DeviceError, State} <= set(KINDS)
-    assert {Stored, Forgotten, Refused, Speak, PartnerRequest, PartnerReply} <= set(KINDS)
+    assert {Word, Interaction, Setting, Confirm, DeviceError, State} <= set(KINDS)
+    assert {Stored, Forgotten, Refused, Speak, Settings, PartnerRequest, PartnerReply} <= set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -157,6 +159,7 @@ def test_events_are_published_on_these_topics() -> None:
     assert said.topic() == "echo/v1/kitchen/event/interaction"
     assert {name: event_topic("kitchen", name) for name in EVENTS} == {
         "interaction": "echo/v1/kitchen/event/interaction",
+        "setting": "echo/v1/kitchen/event/setting",
         "confirm": "echo/v1/kitchen/event/confirm",
         "error": "echo/v1/kitchen/event/error",
     }
@@ -170,6 +173,7 @@ def test_directives_are_published_on_these_topics() -> None:
         "forgotten": "echo/v1/kitchen/directive/forgotten",
         "refused": "echo/v1/kitchen/directive/refused",
         "speak": "echo/v1/kitchen/directive/speak",
+        "settings": "echo/v1/kitchen/directive/settings",
     }
     assert directive_topic("kitchen", "+") == "echo/v1/kitchen/directive/+"
 
@@ -186,6 +190,10 @@ def test_third_parties_are_spoken_to_on_these_topics() -> None:
             Interaction(id=ID, device="kitchen", at=AT, source="file", wake_word="alexa", transcript="stop"),
             f'{{"id":"{ID}","version":1,"device":"kitchen","at":"2026-11-23T10:00:00Z","source":"file",'
             '"wake_word":"alexa","transcript":"stop","words":[],"model":"","has_recording":false}',
+        ),
+        (
+            Setting(id=ID, at=AT, setting="auto_delete", value="P3M"),
+            f'{{"id":"{ID}","at":"2026-11-23T10:00:00Z","name":"auto_delete","value":"P3M"}}',
         ),
         (Confirm([ID]), f'{{"directives":["{ID}"]}}'),
         (DeviceError(AT, "deaf", "plug it in"), '{"at":"2026-11-23T10:00:00Z","problem":"deaf","remedy":"plug it in"}'),
@@ -205,6 +213,11 @@ def test_third_parties_are_spoken_to_on_these_topics() -> None:
         (
             Speak(OTHER_ID, ID, "Stop", "ok"),
             f'{{"directive":"speak","id":"{OTHER_ID}","interaction":"{ID}","intent":"Stop","text":"ok"}}',
+        ),
+        (
+            Settings(OTHER_ID, ID, "P3M", "yes", "no", "yes"),
+            f'{{"directive":"settings","id":"{OTHER_ID}","interaction":"{ID}","auto_delete":"P3M",'
+            '"save_recordings":"yes","use_for_improvement":"no","delete_by_voice":"yes"}',
         ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Struct) else "",
@@ -260,6 +273,7 @@ def test_a_time_without_a_zone_is_refused_with_an_example(naive: datetime) -> No
     ("topic", "read"),
     [
         ("echo/v1/kitchen/event/interaction", ("kitchen", "interaction", None)),
+        ("echo/v1/kitchen/event/setting", ("kitchen", "setting", None)),
         ("echo/v1/kitchen/event/confirm", ("kitchen", "confirm", None)),
         ("echo/v1/kitchen/event/error", ("kitchen", "error", None)),
         ("echo/v1/living-room_2/event/interaction", ("living-room_2", "interaction", None)),

@@ -1,0 +1,81 @@
+"""The sound of a request: taken when it is FLAC and neither deleted nor unwanted, and copied where it was sampled."""
+
+import io
+from dataclasses import replace
+
+import soundfile
+from sqlalchemy import and_, insert, select
+
+from cloud_stub.batch import Batch, Incoming, Origin
+from cloud_stub.contract.messages import MAX_RECORDING_BYTES, new_id, rfc3339, time_of
+from cloud_stub.retention.scopes import Scope
+from cloud_stub.stores.tables import RECORDS
+
+_SAMPLE_RATE_HZ = 16_000
+
+
+def take(batch: Batch, message: Incoming, origin: Origin) -> None:
+    """Store and answer one recording's event. Raises ValueError where it is no recording."""
+    _check_flac(message.payload)
+    transcript = RECORDS["primary", "transcript"]
+    batch.flush()
+    mine = and_(transcript.c.account == origin.account, transcript.c.interaction == origin.interaction)
+    at = batch.connection.execute(select(transcript.c.at).where(mine)).scalar()
+    origin = alone(origin) if at is None else replace(origin, at=at)
+    if batch.deleted(origin):
+        batch.answer(origin, "recording", "forgotten")
+        return
+    before = batch.answered(origin, "recording")
+    if before is None and not batch.household(origin.account).save_recordings:
+        before = "forgotten"
+        batch.mark(origin, "recording", before)
+    if before is None:
+        before = "stored"
+        batch.record("primary", "recording", origin, flac=message.payload)
+        batch.mark(origin, "recording", before)
+        batch.flush()
+        sample(batch, origin)
+    batch.answer(origin, "recording", before)
+
+
+def sample(batch: Batch, origin: Origin) -> None:
+    """Copy the recording to the training corpus once both it and the sampled transcript are there."""
+    if not batch.household(origin.account).use_for_improvement:
+        return
+    batch.flush()
+    recording, copy, chosen = (
+        RECORDS["primary", "recording"],
+        RECORDS["training", "recording"],
+        RECORDS["training", "transcript"],
+    )
+    # What was decided about the recording was not decided about its copy.
+    names = [column.name for column in recording.columns if not column.name.startswith("deleted_")]
+    picked = (
+        select(*(recording.c[name] for name in names))
+        .join(chosen, and_(chosen.c.account == recording.c.account, chosen.c.interaction == recording.c.interaction))
+        .where(recording.c.account == origin.account, recording.c.interaction == origin.interaction)
+    )
+    batch.connection.execute(insert(copy).prefix_with("OR IGNORE", dialect="sqlite").from_select(names, picked))
+
+
+def drop(batch: Batch, origin: Origin) -> None:
+    """The interaction was deleted before it arrived: its recording, which knows only its id's time, goes too."""
+    if not batch.deleted(alone(origin)):
+        batch.delete(Scope(new_id(), origin.account, origin.received_at, interaction=origin.interaction))
+
+
+def alone(origin: Origin) -> Origin:
+    """The same, at the time in its id: all that a recording knows of its time without its interaction."""
+    return replace(origin, at=rfc3339(time_of(origin.interaction)))
+
+
+def _check_flac(payload: bytes) -> None:
+    """Raise ValueError unless the payload is FLAC, 16 kHz mono, of a size that a request has."""
+    if len(payload) > MAX_RECORDING_BYTES:
+        raise ValueError(f"{len(payload)} bytes are too many for a recording ({MAX_RECORDING_BYTES}).")
+    try:
+        info = soundfile.info(io.BytesIO(payload))
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"the recording is no sound file: {error}") from error
+    if (info.format, info.samplerate, info.channels) != ("FLAC", _SAMPLE_RATE_HZ, 1):
+        raise ValueError(f"a recording is FLAC, 16 kHz, mono; this is {info.format}, {info.samplerate} Hz.")

@@ -1,0 +1,164 @@
+"""Households with their devices, and the messages between them and one cloud: the model learns of what is stored.
+
+What has to be stored, and what must not be any more, the model says before a message is delivered.
+"""
+
+import random
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from cloud_stub import accounts
+from cloud_stub.batch import Incoming
+from cloud_stub.contract.messages import rfc3339
+from cloud_stub.house import House
+from cloud_stub.ingest import Ingest
+from cloud_stub.retention.clock import keep_time
+from cloud_stub.stores.tables import RECORDS, fields
+from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, assistant
+from tests.cloud_stub.postman import Postman
+from tests.cloud_stub.retention_model import Key, Model, Remembered, Taken
+
+#: What every interaction leaves that is stored at all.
+TRACES = {("primary", "transcript"), ("primary", "response"), ("subsystems", "transcript")}
+
+
+def found(house: House) -> dict[Key, dict[str, Any]]:
+    """Every record of every account, as the stores hold it."""
+    there = {}
+    with house.stores.read() as connection:
+        for (store, kind), table in RECORDS.items():
+            for row in connection.execute(select(table)).mappings():
+                there[store, kind, row["received_at"], row["position"]] = dict(row)
+    return there
+
+
+class Street:
+    """Devices, their clocks, what they have said, and the cloud that hears it."""
+
+    house: House
+    ingest: Ingest
+
+    def __init__(self, chance: random.Random, data: Path, model: Model, devices: dict[str, str]) -> None:
+        """`devices` are whose: device -> account."""
+        self.chance, self.model, self.owners = chance, model, devices
+        self.postman = Postman(data)
+        self.story: list[str] = []
+        self.said: dict[str, Incoming] = {}
+        self.late: list[str] = []
+        """Interactions whose recording is still on its way."""
+        self._data = data
+        self._by: dict[str, tuple[str, str]] = {}
+        # No two clocks in a house agree, and one is often far off.
+        self._offsets = {name: timedelta(hours=chance.choice([0, 0, 1, -50])) for name in devices}
+
+    def open(self, house: House) -> None:
+        """The cloud has been started (again)."""
+        self.house = house
+        self.ingest = Ingest(
+            house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE, training_share=0.5
+        )
+        self._cloud = Neighbourhood(house, self.ingest, self._data, self.said)
+
+    def note(self, text: object) -> None:
+        """Add to what is told of the step, should it fail."""
+        self.story[-1] += f": {text}"
+
+    def wait(self, time: timedelta) -> None:
+        """Time passes, as `cloud-stub advance` lets it."""
+        self.house.clock.forward(self.house.clock.now() + time)
+        with self.house.stores.write() as connection:
+            keep_time(connection, self.house.clock.now())
+
+    def owner(self, name: str) -> str:
+        """Whose the device is that said it."""
+        return self.owners[self.device(name)]
+
+    def device(self, name: str) -> str:
+        """Which device said it."""
+        return self._by[name][0]
+
+    def said_at(self, name: str) -> str:
+        """When, by the device's clock."""
+        return self._by[name][1]
+
+    def speak(self, text: str) -> str:
+        """Say something on any device that is not delivered yet. Returns the interaction's id."""
+        device = self.chance.choice(sorted(self.owners))
+        at = self.house.clock.now() + self._offsets[device]
+        name = self._cloud.say(text, at=at, device=device, send=False)
+        self._by[name] = (device, rfc3339(at))
+        self.note(f"{device} {text!r} {name}")
+        # No two ids of one millisecond: their order would be another in every run.
+        self.wait(timedelta(seconds=1))
+        return name
+
+    def deliver(self, names: list[str], *, stored: bool = True) -> None:
+        """Interactions arrive in one batch, for the first time or again. `stored`: whether such as these are stored."""
+        welcome = [name for name in names if self.welcome(name, "interaction")]
+        for name in names:
+            home, now = self.model.homes[self.owner(name)], self.house.clock.now()
+            if home.closed is None and self.model.deleted(self.owner(name), name, self.said_at(name), now):
+                # Its recording, which may know another time only, is as unwelcome.
+                home.taken.append(Taken(interaction=name))
+        self._cloud.again(*names)
+        new = self._learn()
+        for name in welcome:
+            home = self.model.homes[self.owner(name)]
+            home.heard, home.known = self.house.clock.now(), True
+            home.answered.add((name, "interaction"))
+            # A request to delete is not stored, but the witness has seen it.
+            left = {record.key[:2] for record in new if record.interaction == name and record.key[0] != "witness"}
+            assert left >= TRACES if stored else not left, f"{name} left {left}"
+        back = {(record.interaction, *record.key[:2]) for record in new if record.interaction not in welcome}
+        assert back == set(), "what was stored before, or is not to be stored, came back"
+
+    def deliver_sound(self, name: str) -> None:
+        """The recording of an interaction arrives, for the first time or again."""
+        self.note(f"sound of {name}")
+        home, welcome = self.model.homes[self.owner(name)], self.welcome(name, "recording")
+        self._cloud.record(name, self.device(name))
+        new = self._learn()
+        if welcome:
+            home.answered.add((name, "recording"))
+            home.arrivals.setdefault(name, []).append(rfc3339(self.house.clock.now()))
+        wanted = welcome and home.settings["save_recordings"] == "yes"
+        assert {record.interaction for record in new} <= {name}
+        assert (("primary", "recording") in {record.key[:2] for record in new}) == wanted, f"{welcome=}"
+
+    def tear(self, name: str) -> None:
+        """An interaction arrives broken."""
+        self.ingest.handle([Incoming(self.said[name].topic, self.said[name].payload[:70])])
+
+    def welcome(self, name: str, part: str) -> bool:
+        """Whether the cloud has to take this part of an interaction, which it has not taken before."""
+        account = self.owner(name)
+        home = self.model.homes[account]
+        # A forgotten account's devices are nobody's, unless none was ever registered.
+        if (name, part) in home.answered or not (home.known or account == accounts.DEFAULT):
+            return False
+        at = self.said_at(name) if part == "interaction" else self.model.time_of(account, name)
+        return home.closed is None and not self.model.deleted(account, name, at, self.house.clock.now())
+
+    def _learn(self) -> list[Remembered]:
+        """The records that the model has not known."""
+        known = {record.key for record in self.model.records}
+        rows = {key: row for key, row in found(self.house).items() if key not in known}
+        # The witness's row of a request to delete falls under that deletion before anybody can look at it.
+        rows = {key: row for key, row in rows.items() if not row["account"].startswith("~")}
+        new = [self._remembered(key, row) for key, row in rows.items()]
+        self.model.records += new
+        return new
+
+    def _remembered(self, key: Key, row: dict[str, Any]) -> Remembered:
+        name = row["interaction"]
+        account = self.owner(name)
+        assert row["account"] == account, "a record is its device's account's"
+        home = self.model.homes[account]
+        assert key[0] != "training" or home.settings["use_for_improvement"] == "yes", "used against the setting"
+        home.arrivals.setdefault(name, []).append(key[2])
+        own = {field: row[field] for field in fields(RECORDS[key[:2]])}
+        pseudonym = self.house.keys.pseudonym(account, name)
+        return Remembered(key, account, name, row["device"], row["at"], own, pseudonym)
