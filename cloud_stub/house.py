@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.errors import CloudError
@@ -14,9 +14,11 @@ from cloud_stub.retention import policy as policies
 from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.policy import Policy
+from cloud_stub.retention.storage import storage_problems
+from cloud_stub.stores import backups
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import setting
+from cloud_stub.stores.tables import CONTENT, setting
 
 DEFAULT_POLICY = "amazon-2019"
 
@@ -46,13 +48,13 @@ def open_house(
     if not create and not (data / "cloud").is_dir():
         raise CloudError(f"nothing is stored in {data}. Start with: cloud-stub serve --data {data}")
     try:
-        stores = Stores(data)
         keys = Keys(data)
+        stores = Stores(data, keys.seal.keys)
     except OSError as error:
         raise CloudError(f"the data folder {data} cannot be used: {error}. Choose another with --data.") from error
     try:
         clock = _clock(stores, simulated=simulated)
-        chosen = _policy(stores, policy)
+        chosen = _policy(stores, keys, policy)
         yield House(data, stores, keys, clock, chosen, Engine(stores, keys, chosen, clock))
     finally:
         keys.close()
@@ -72,12 +74,20 @@ def _clock(stores: Stores, *, simulated: bool | datetime) -> SystemClock:
     return SimulatedClock(kept)
 
 
-def _policy(stores: Stores, wanted: str | None) -> Policy:
-    """The policy asked for, which the folder then remembers, or the one it remembers."""
+def _policy(stores: Stores, keys: Keys, wanted: str | None) -> Policy:
+    """The policy asked for, which the folder then remembers, or the one it remembers.
+
+    Raises CloudError where the folder could not keep what it promises.
+    """
     remembered = select(setting.c.value).where(setting.c.account == "", setting.c.name == "policy")
     with stores.read() as connection:
         before = connection.execute(remembered).scalar()
     loaded = policies.load(wanted or before or DEFAULT_POLICY)
+    # The one place that knows where the records are.
+    for problem in storage_problems(loaded, postgres=False, backups=bool(backups.listed(stores.folder))):
+        raise CloudError(problem)
+    _check_seals(stores, keys, loaded)
+    keys.seal.on = loaded.sealed
     if wanted is not None and wanted != before:
         # A file's path is remembered whole, so that a command run elsewhere finds it.
         name = wanted if wanted in policies.names() else str(Path(wanted).absolute())
@@ -86,3 +96,24 @@ def _policy(stores: Stores, wanted: str | None) -> Policy:
             row = {"account": "", "name": "policy", "value": name, "received_at": rfc3339(SystemClock().now())}
             connection.execute(insert(setting), row)
     return loaded
+
+
+def _check_seals(stores: Stores, keys: Keys, policy: Policy) -> None:
+    """A folder is sealed from its first record on or not at all: in copies, what was written otherwise would stay so.
+
+    Raises CloudError where the policy wants the other, or where the keys are not those of the folder.
+    """
+    with stores.read() as connection:
+        some = [connection.execute(select(table.c.seal).limit(1)).first() for table in CONTENT]
+        newest = [connection.execute(select(func.max(table.c.seal)).where(table.c.seal > 0)).scalar() for table in CONTENT]
+    if any(row is not None and (row.seal is not None) != policy.sealed for row in some):
+        raise CloudError(
+            f"the records in {stores.folder} are {'not ' if policy.sealed else ''}sealed, and {policy.name} wants them "
+            f"{'' if policy.sealed else 'not '}so. Choose a policy with sealed = {str(not policy.sealed).lower()}, or "
+            "another folder with --data."
+        )
+    if max(filter(None, newest), default=0) > keys.seal.keys.last():
+        raise CloudError(
+            f"{stores.folder / 'keys.db'} does not have the keys of the records here, so nobody can read them. Put the "
+            "file back, or begin in another folder with --data."
+        )

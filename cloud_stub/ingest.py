@@ -13,7 +13,7 @@ from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import soundfile
-from sqlalchemy import and_, insert, select
+from sqlalchemy import and_, select
 
 from cloud_stub import accounts, outgoing
 from cloud_stub.assistant import Assistant, Outcome, Request
@@ -96,7 +96,7 @@ class Ingest:
             events = [(message, rfc3339(self._clock.now())) for message in messages]
             devices = {message.topic.split("/")[2] for message in messages if message.topic.count("/") > 2}
             interactions = {name.decode() for message in messages for name in _named(message)}
-            batch = Batch(connection, devices, interactions, self._engine.policy)
+            batch = Batch(connection, self._keys.seal, devices, interactions, self._engine.policy)
             for message, received_at in events:
                 self._one(batch, message, received_at)
             batch.flush()
@@ -250,16 +250,16 @@ class Ingest:
             RECORDS["training", "recording"],
             RECORDS["training", "transcript"],
         )
-        # What was decided about the recording was not decided about its copy.
-        names = [column.name for column in recording.columns if not column.name.startswith("deleted_")]
         picked = (
-            select(*(recording.c[name] for name in names))
+            select(recording)
             .join(
                 chosen, and_(chosen.c.account == recording.c.account, chosen.c.interaction == recording.c.interaction)
             )
             .where(recording.c.account == origin.account, recording.c.interaction == origin.interaction)
         )
-        batch.connection.execute(insert(sample).prefix_with("OR IGNORE", dialect="sqlite").from_select(names, picked))
+        for row in batch.seal.opened(recording, batch.connection.execute(picked).mappings()):
+            # What was decided about the recording was not decided about its copy.
+            batch.add(sample, row | {"deleted_at": None, "deleted_by": None})
 
     def _drop_recording(self, batch: Batch, origin: Origin) -> None:
         """The interaction was deleted before it arrived: its recording, which knows only its id's time, goes too."""
@@ -273,7 +273,7 @@ class Ingest:
     def _confirm(self, batch: Batch, message: Incoming, origin: Origin) -> None:
         confirmed = decode(Confirm, message.payload)
         batch.flush()
-        outgoing.confirm(batch.connection, confirmed.directives, f"device/{origin.device}")
+        outgoing.confirm(batch.connection, batch.seal, confirmed.directives, f"device/{origin.device}")
 
     def _error(self, batch: Batch, message: Incoming, origin: Origin) -> None:  # noqa: ARG002 - all takers alike
         trouble = decode(DeviceError, message.payload)
@@ -311,7 +311,7 @@ class Ingest:
     def give_up(self, ids: list[str]) -> None:
         """Deletion requests that a third party never answered: written down as silence, and asked no more."""
         with self._stores.write() as connection:
-            self._replies.give_up(Batch(connection), ids)
+            self._replies.give_up(Batch(connection, self._keys.seal), ids)
 
     def _refuse(self, batch: Batch, message: Incoming, origin: Origin, reason: str) -> None:
         """Quarantine the message and tell its device why; name the interaction where it can still be read."""

@@ -65,7 +65,7 @@ class Server:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
-        self._outgoing = Outgoing(house.stores, self._publish)
+        self._outgoing = Outgoing(house.stores, house.keys.seal, self._publish)
         self._sweeper = Sweeper(house.stores, house.keys, house.engine, house.clock)
         self._untidy = False
         self._cleared: set[str] = set()

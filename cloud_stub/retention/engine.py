@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, false, insert, or_, select, union, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, false, or_, select, union, update
 
 from cloud_stub.contract.messages import PartnerRequest, encode, new_id, partner_topic, rfc3339
 from cloud_stub.retention import acts, household, ledger, scopes
@@ -60,7 +60,10 @@ class Engine:
         """Finishes what an earlier run left undone before anything can be read."""
         self._stores, self._keys, self._clock = stores, keys, clock
         self.policy = policy
-        # After a crash a log may still hold what a sweep erased, and a page what nobody has scrubbed.
+        # After a crash a log may still hold what a sweep erased, a page what nobody has scrubbed, and the key file keys
+        # of rows that are gone: any transaction sees to those.
+        with self._stores.write():
+            pass
         with suppress(ErasureNotPhysical):
             self._stores.checkpoint()
         self.finish()
@@ -228,7 +231,7 @@ class Engine:
                     decision = self._decision(scope.account, step, cause=cause)
                     ledger.append(connection, self._keys, self._clock.now(), [decision])
             if asked:
-                connection.execute(insert(directive).prefix_with("OR IGNORE"), asked)
+                self._keys.seal.insert(connection, directive, asked)
 
     def _decision(self, name: str, step: Step, *, cause: str) -> Decision:
         return Decision(

@@ -77,8 +77,8 @@ class Neighbourhood:
         """Directives to devices on their way, oldest first."""
         with self.house.stores.read() as connection:
             mine = select(directive).where(directive.c.recipient.startswith("device/")).order_by(directive.c.id)
-            rows = connection.execute(mine).all()
-        found = [decode(DIRECTIVES[row.purpose], row.payload) for row in rows]
+            rows = self.house.keys.seal.opened(directive, connection.execute(mine).mappings())
+        found = [decode(DIRECTIVES[row["purpose"]], row["payload"]) for row in rows]
         return [one for one in found if interaction is None or one.interaction == interaction]
 
     def answers(self, interaction: str) -> list[tuple[str, str | None]]:
@@ -87,7 +87,7 @@ class Neighbourhood:
 
     def history(self, account: str = "household") -> list[dict[str, Any]]:
         with self.house.stores.read() as connection:
-            return history(connection, account)
+            return history(connection, self.house.keys.seal, account)
 
     def left(self, account: str = "household") -> list[Left]:
         house = self.house

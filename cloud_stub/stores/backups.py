@@ -1,0 +1,4 @@
+"""stub"""
+from pathlib import Path
+def listed(folder: Path) -> list[str]:
+    return []
