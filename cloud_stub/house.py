@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import delete, func, insert, select
 
+from cloud_stub import restoring
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.retention import policy as policies
@@ -39,7 +40,7 @@ class House:
 def open_house(
     data: Path, policy: str | None = None, *, create: bool = False, simulated: bool | datetime = False
 ) -> Iterator[House]:
-    """Open the data folder, and finish any deletion that a crash interrupted before anything can be read.
+    """Open the data folder; finish any deletion or restore that a crash cut off before anything can be read.
 
     Without `policy` the folder's own holds: the one that it was last served with. A folder once opened with `simulated`
     (a time to begin at, or True for now) keeps its simulated clock. Raises CloudError where there is no such folder
@@ -55,7 +56,9 @@ def open_house(
     try:
         clock = _clock(stores, simulated=simulated)
         chosen = _policy(stores, keys, policy)
-        yield House(data, stores, keys, clock, chosen, Engine(stores, keys, chosen, clock))
+        house = House(data, stores, keys, clock, chosen, Engine(stores, keys, chosen, clock))
+        restoring.finish(house)
+        yield house
     finally:
         keys.close()
         stores.close()
@@ -84,7 +87,7 @@ def _policy(stores: Stores, keys: Keys, wanted: str | None) -> Policy:
         before = connection.execute(remembered).scalar()
     loaded = policies.load(wanted or before or DEFAULT_POLICY)
     # The one place that knows where the records are.
-    for problem in storage_problems(loaded, postgres=False, backups=bool(backups.listed(stores.folder))):
+    for problem in storage_problems(loaded, postgres=False, backups=backups.exist(stores.folder)):
         raise CloudError(problem)
     _check_seals(stores, keys, loaded)
     keys.seal.on = loaded.sealed
@@ -105,7 +108,8 @@ def _check_seals(stores: Stores, keys: Keys, policy: Policy) -> None:
     """
     with stores.read() as connection:
         some = [connection.execute(select(table.c.seal).limit(1)).first() for table in CONTENT]
-        newest = [connection.execute(select(func.max(table.c.seal)).where(table.c.seal > 0)).scalar() for table in CONTENT]
+        highest = [select(func.max(table.c.seal)).where(table.c.seal > 0) for table in CONTENT]
+        newest = [connection.execute(query).scalar() for query in highest]
     if any(row is not None and (row.seal is not None) != policy.sealed for row in some):
         raise CloudError(
             f"the records in {stores.folder} are {'not ' if policy.sealed else ''}sealed, and {policy.name} wants them "

@@ -88,13 +88,18 @@ class Engine:
                 self.ask(scope)
                 self.act(scope)
                 self._stores.checkpoint()
-                if scope.trigger == "account_closed" and self._entry_rule().action == "pseudonymise":
-                    self._keys.destroy(scope.account)
+                self.forget_name(scope)
                 # Marked only now: had we crashed before this, the next start would see to it.
                 with self._stores.write() as connection:
                     scopes.done(connection, scope, self._now())
             finished += len(waiting)
         return finished
+
+    def forget_name(self, scope: Scope) -> None:
+        """Of a closed account: destroy the key that ties its pseudonyms in the ledger to it, if the policy says so."""
+        rule = self.policy.rule("ledger", WORKINGS["ledger", "entry"].name, "account_closed")
+        if scope.trigger == "account_closed" and rule.action == "pseudonymise":
+            self._keys.destroy(scope.account)
 
     def close_account(self, name: str) -> Scope:
         """Close an account: nothing more is taken from it, and the rules for account_closed hold for what there is."""
@@ -111,18 +116,16 @@ class Engine:
         Raises CloudError for a setting or a value that does not exist.
         """
         household.change(connection, name, key, value, self._now())
-        if not household.narrowed(key, value):
-            return
-        steps = []
-        for store, kind in household.TOUCHES[key]:
-            table = RECORDS[store, kind]
-            steps.append(self._step(connection, (store, kind), table, table.c.account == name, "setting_changed"))
-        steps = [step for step in steps if step.records]
-        ledger.append(
-            connection, self._keys, self._clock.now(), [self._decision(name, step, cause="") for step in steps]
-        )
-        for step in steps:
-            self._carry_out(connection, step)
+        if household.narrowed(key, value):
+            self.decide(connection, name, self.narrow(connection, name, key), self._clock.now())
+
+    def narrow(self, connection: Connection, name: str, key: str) -> list[Step]:
+        """What it does to which records that a household takes back that setting. Reads only."""
+        tables = [((store, kind), RECORDS[store, kind]) for store, kind in household.TOUCHES[key]]
+        steps = [
+            self._step(connection, pair, table, table.c.account == name, "setting_changed") for pair, table in tables
+        ]
+        return [step for step in steps if step.records]
 
     def plan(self, connection: Connection, scope: Scope) -> list[Step]:
         """What a trigger will do to which records, when, by which rule. Reads only."""
@@ -144,13 +147,20 @@ class Engine:
         """Write the plan's decisions, and carry them out, in one transaction. Returns how many records it met."""
         with self._stores.write() as connection:
             steps = self.plan(connection, scope)
-            if not ledger.holds(connection, scope.id):
-                decisions = [self._decision(scope.account, step, cause=scope.id) for step in steps]
-                ledger.append(connection, self._keys, self._clock.now(), decisions)
-            # The workings first: which are meant is known from the records.
-            for step in reversed(steps):
-                self._carry_out(connection, step)
+            self.decide(connection, scope.account, steps, self._clock.now(), cause=scope.id)
         return sum(step.records for step in steps)
+
+    def decide(self, connection: Connection, name: str, steps: list[Step], at: datetime, cause: str = "") -> None:
+        """Write what was decided about an account's records, unless the ledger has it, and carry it out.
+
+        `at` is when the trigger fired: what a rule does later is counted from then.
+        """
+        if not cause or not ledger.holds(connection, cause):
+            decisions = [self._decision(name, step, cause=cause) for step in steps]
+            ledger.append(connection, self._keys, self._clock.now(), decisions)
+        # The workings first: which are meant is known from the records.
+        for step in reversed(steps):
+            acts.carry_out(connection, self._keys, self.policy, step.table, step.trigger, step.where, at)
 
     def _unfinished(self) -> list[Scope]:
         with self._stores.read() as connection:
@@ -244,12 +254,6 @@ class Engine:
             records=step.records,
             cause=cause,
         )
-
-    def _carry_out(self, connection: Connection, step: Step) -> None:
-        acts.carry_out(connection, self._keys, self.policy, step.table, step.trigger, step.where, self._clock.now())
-
-    def _entry_rule(self) -> Rule:
-        return self.policy.rule("ledger", WORKINGS["ledger", "entry"].name, "account_closed")
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())

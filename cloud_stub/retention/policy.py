@@ -160,8 +160,8 @@ def _checked(policy: Policy, text: str, file: str) -> Policy:
         months = [datetime(2001, month, 1, tzinfo=UTC) for month in range(1, 13)]
         if memory is not None and any(keep.since(start) > memory.since(start) for start in months):
             problems.append(
-                f"backups are kept {keep}, but what was deleted is remembered {memory} only: a restore could bring back "
-                "what nobody knows to be deleted. Keep backups no longer than that."
+                f"backups are kept {keep}, but deletions are remembered {memory}: an old backup may bring them back. "
+                "Keep backups no longer than that."
             )
         if problems:
             raise BrokenPolicy(file, [f"{line}: {problem}" for problem in problems])

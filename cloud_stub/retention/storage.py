@@ -17,27 +17,24 @@ def storage_problems(policy: "Policy", *, postgres: bool, backups: bool) -> Iter
     are to be made.
     """
     if postgres and policy.backups is not None:
-        yield (
-            "PostgreSQL is backed up by its own means (pg_dump; the keys are not in it). Take [backups] out of the policy."
-        )
-    copies = " and ".join(["PostgreSQL's log"] * postgres + ["a backup"] * backups)
+        yield "PostgreSQL is backed up by its own means (pg_dump; the keys are not in it). Take [backups] out."
+    copies = " and ".join(["PostgreSQL's log"] * postgres + ["backups"] * backups)
     if not copies:
         return
-    # What is pseudonymised in the ledger is not in the rows: there it is the account's key that goes.
+    # What the ledger pseudonymises is not renamed: the account's key goes, which is in no copy.
     rules = [rule for rule in policy.rules if rule.stores != ("ledger",)]
-    if taking := [rule for rule in rules if rule.action in {"erase", "redact"} and not policy.sealed]:
+    erasing = [rule for rule in rules if rule.action in {"erase", "redact"}]
+    if erasing and not policy.sealed:
         yield (
-            f"{_first(policy, taking)} cannot be kept: {copies} still has what was erased. Seal it: write sealed = true in "
-            f'the policy, or these three lines into a new one: name = "{policy.name}-sealed", based_on = "{policy.name}", '
-            "sealed = true."
+            f"{_first(policy, erasing)} cannot be kept: what was erased stays in {copies}. Write sealed = true in the "
+            f'policy, or, for one that ships, a file of three lines: name = "{policy.name}-sealed", '
+            f'based_on = "{policy.name}", sealed = true.'
         )
     if renaming := [rule for rule in rules if rule.action == "pseudonymise"]:
-        yield f"{_first(policy, renaming)} cannot be kept: {copies} still has the names. Erase, or keep."
-    if showing := [rule for rule in rules if rule.action == "redact" and set(rule.fields) & set(NEVER_SEALED)]:
-        yield (
-            f"{_first(policy, showing)} cannot be kept: {copies} still has {' and '.join(NEVER_SEALED)}, which are never "
-            "sealed. Erase, or keep."
-        )
+        yield f"{_first(policy, renaming)} cannot be kept: the names stay in {copies}. Erase, or keep."
+    if showing := [rule for rule in erasing if set(rule.fields) & set(NEVER_SEALED)]:
+        plain = " and ".join(NEVER_SEALED)
+        yield f"{_first(policy, showing)} cannot be kept: {plain} stay readable in {copies}. Erase, or keep."
 
 
 def _first(policy: "Policy", rules: list[Rule]) -> str:

@@ -66,6 +66,10 @@ class Keys:
             (key,) = keys.execute("SELECT key FROM signing_key").fetchone()
         return bytes(key)
 
+    def identity(self) -> str:
+        """Tells this key file from all others, in words that give nothing away."""
+        return _digest(self.signing_key(), b"identity", "sha256")[:16].hex()
+
     def destroy(self, account: str) -> None:
         """Erase the account's key, physically: from now on nobody can tell whom its pseudonyms meant."""
         self._cache.pop(account, None)

@@ -54,6 +54,11 @@ class Stores:
         with self._files.writing():
             yield
 
+    def copy(self, store: str, file: Path) -> None:
+        """Copy a store into a new file, as it is, but for its unused pages."""
+        with self._files.writing() as raw:
+            raw.execute(f'VACUUM "{store}" INTO ?', (str(file),))
+
     def checkpoint(self) -> None:
         """After an erasure: leave no byte of a deleted row. Raises sqlite.ErasureNotPhysical when it cannot."""
         self._files.checkpoint()
