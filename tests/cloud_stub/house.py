@@ -105,11 +105,18 @@ class Neighbourhood:
 @contextmanager
 def neighbourhood(data: Path, policy: str = "amazon-2019", **options: Any) -> Iterator[Neighbourhood]:
     """Open the cloud on that folder."""
-    with open_house(data, policy, create=True) as house:
+    with open_house(data, policy, create=True, simulated=options.pop("simulated", False)) as house:
         ingest = Ingest(
             house.stores, house.keys, house.engine, assistant(), house.clock, options.pop("zone", UTC_ZONE), **options
         )
         yield Neighbourhood(house, ingest, data)
+
+
+def sealed(folder: Path, policy: str = "amazon-2019", more: str = "") -> str:
+    """That policy, sealed, as a file in the folder; `more` is TOML."""
+    file = folder / f"{policy}-sealed.toml"
+    file.write_text(f'name = "{policy}-sealed"\nbased_on = "{policy}"\nsealed = true\n{more}')
+    return str(file)
 
 
 def ago(**period: float) -> datetime:
