@@ -39,7 +39,8 @@ class Schedule:
         self._next_look = now + LOOK
         folder = self._house.stores.folder
         try:
-            backups.expire(folder, wanted.keep.before(now))
+            if backups.expire(folder, wanted.keep.before(now)):
+                backups.destroy_orphans(self._house.stores, self._house.keys.seal.keys)
             there = backups.listed(folder)
             if not there or wanted.every.since(datetime.fromisoformat(there[-1].time)) <= now:
                 back_up(self._house)

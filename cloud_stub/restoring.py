@@ -5,18 +5,17 @@ record that is there. A record whose key was destroyed does not come back, nor d
 for a while or for good, is marked again with the time of its deletion, in the same transaction: nobody can read it
 otherwise. While the marker file is there, whoever opens the folder finishes the restore first.
 
-Two limits. What was lost, and lies in a backup alone, no deletion can find: it keeps its key until it is restored. And
-what a household's auto-delete had taken of it counts as deleted only when it comes back.
+The limit: what was lost, and lies in a backup alone, no deletion finds. It keeps its key until it is restored or the
+backup is removed.
 """
 
+import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import Connection, Table, select
@@ -24,16 +23,17 @@ from sqlalchemy.exc import DBAPIError
 
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.errors import CloudError
-from cloud_stub.retention import household, scopes
-from cloud_stub.retention.engine import Step
-from cloud_stub.retention.scopes import Scope
+from cloud_stub.retention import scopes
+from cloud_stub.retention.again import decide_again
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores import backups
 from cloud_stub.stores.backups import Backup
-from cloud_stub.stores.tables import RECORDS, ledger, seen, setting
+from cloud_stub.stores.tables import RECORDS, ledger, seen
 
 if TYPE_CHECKING:
     from cloud_stub.house import House
+
+log = logging.getLogger(__name__)
 
 #: Rows that are brought back at a time.
 _CHUNK = 500
@@ -54,7 +54,7 @@ class Restored:
     records: Counter[str] = field(default_factory=Counter)
     """By store/kind, how many came back."""
     again: int = 0
-    """How many deletions and settings were carried out again on them."""
+    """How many decisions about them were carried out again."""
 
 
 def restore(house: "House", name: str) -> Restored:
@@ -96,15 +96,22 @@ def finish(house: "House") -> Restored | None:
             for (store, kind), table in RECORDS.items():
                 restored.records[f"{store}/{kind}"] = _bring_back(house, connection, restored.backup, table)
             _bring_back(house, connection, restored.backup, seen)
-            again = _delete_again(house, connection, restored, wanted.id)
+            came_back = {table for pair, table in RECORDS.items() if restored.records["/".join(pair)]}
+            since = restored.backup.time
+            restored.again = decide_again(connection, house.engine, house.keys, since, came_back, wanted.id)
+            done = scopes.done_since(connection, since)
     except (CloudError, sqlite3.Error) as error:
         marker.unlink()
         raise CloudError(f"the restore is given up: {error}. Choose another backup: cloud-stub backup list") from error
     except DBAPIError as error:
         raise CloudError(f"the restore waits: {error.orig}. Free some disk space; the next command goes on.") from error
     Sweeper(house.stores, house.keys, house.engine, house.clock).sweep()
+    try:
+        backups.destroy_orphans(house.stores, house.keys.seal.keys)
+    except CloudError as error:
+        log.warning("%s", error)
     house.stores.checkpoint()
-    for scope in again:
+    for scope in done:
         house.engine.forget_name(scope)
     marker.unlink()
     backups.sync(marker.parent)
@@ -113,55 +120,28 @@ def finish(house: "House") -> Restored | None:
 
 def _bring_back(house: "House", connection: Connection, backup: Backup, table: Table) -> int:
     """Insert the backup's rows that are missing, as far as they were not erased since. Returns how many there were."""
-    forgotten = _forgotten(connection, backup.time) if table is RECORDS["actions", "fact"] else set()
+    forgotten = _forgotten(connection, backup.time)
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     places = ", ".join("?" * len(table.columns))
     statement = f'INSERT OR IGNORE INTO "{table.schema}"."{table.name}" ({columns}) VALUES ({places})'  # noqa: S608
-    file = house.stores.folder / "backups" / backup.name / f"{table.schema}.db"
     number = 0
-    for rows in _rows(file, f'SELECT {columns} FROM "{table.name}"'):  # noqa: S608 - names of ours
-        there = house.keys.seal.surviving(table, rows) if table is not seen else rows
-        if forgotten:
-            there = [r for r in there if house.keys.pseudonym(r["account"], r["interaction"]) not in forgotten]
-        if there:
-            number += connection.exec_driver_sql(statement, [tuple(row.values()) for row in there]).rowcount
+    with closing(backups.opened(house.stores.folder, backup.name, str(table.schema))) as copy:
+        copy.row_factory = sqlite3.Row
+        found = copy.execute(f'SELECT {columns} FROM "{table.name}"')  # noqa: S608 - names of ours
+        while rows := [dict(row) for row in found.fetchmany(_CHUNK)]:
+            there = house.keys.seal.surviving(table, rows) if table is not seen else rows
+            if table is RECORDS["actions", "fact"]:
+                pseudonym = house.keys.pseudonym
+                there = [row for row in there if pseudonym(row["account"], row["interaction"]) not in forgotten]
+            if there:
+                number += connection.exec_driver_sql(statement, [tuple(row.values()) for row in there]).rowcount
     return number
-
-
-def _rows(file: Path, query: str) -> Iterator[list[dict[str, Any]]]:
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
-        found = database.execute(query)
-        names = [column[0] for column in found.description]
-        while rows := found.fetchmany(_CHUNK):
-            yield [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _forgotten(connection: Connection, since: str) -> set[str]:
     """Pseudonyms of interactions whose facts the household has had the assistant forget."""
     told = select(ledger.c.interactions).where(ledger.c.trigger == "forget", ledger.c.at >= since)
     return {name for names in connection.execute(told).scalars() for name in names.split()}
-
-
-def _delete_again(house: "House", connection: Connection, restored: Restored, cause: str) -> list[Scope]:
-    """Carry out on what came back what was deleted, and taken back by a setting, since the backup was begun."""
-    engine, since = house.engine, restored.backup.time
-
-    def decide(account: str, steps: list[Step], at: str, why: str) -> None:
-        met = [step for step in steps if restored.records[f"{step.store}/{step.kind}"]]
-        forgotten = [step for step in steps if step.table is seen]
-        engine.decide(connection, account, met + forgotten, datetime.fromisoformat(at), cause=f"{why}:{cause}")
-        restored.again += bool(met)
-
-    done = scopes.done_since(connection, since)
-    for scope in done:
-        decide(scope.account, engine.plan(connection, scope), scope.requested_at, scope.id)
-    changed = select(setting).where(setting.c.received_at >= since, setting.c.account != "")
-    for row in connection.execute(changed).all():
-        if not household.narrowed(row.name, row.value):
-            continue
-        steps = engine.narrow(connection, row.account, row.name)
-        decide(row.account, steps, row.received_at, f"{row.name}:{house.keys.pseudonym(row.account, '')}")
-    return done
 
 
 def _marker(house: "House") -> Path:

@@ -116,31 +116,26 @@ class Engine:
         Raises CloudError for a setting or a value that does not exist.
         """
         household.change(connection, name, key, value, self._now())
-        if household.narrowed(key, value):
-            self.decide(connection, name, self.narrow(connection, name, key), self._clock.now())
-
-    def narrow(self, connection: Connection, name: str, key: str) -> list[Step]:
-        """What it does to which records that a household takes back that setting. Reads only."""
-        tables = [((store, kind), RECORDS[store, kind]) for store, kind in household.TOUCHES[key]]
-        steps = [
-            self._step(connection, pair, table, table.c.account == name, "setting_changed") for pair, table in tables
-        ]
-        return [step for step in steps if step.records]
+        if not household.narrowed(key, value):
+            return
+        tables = [RECORDS[pair] for pair in household.TOUCHES[key]]
+        steps = [self.step(connection, table, table.c.account == name, "setting_changed") for table in tables]
+        self.decide(connection, name, [step for step in steps if step.records], self._clock.now())
 
     def plan(self, connection: Connection, scope: Scope) -> list[Step]:
         """What a trigger will do to which records, when, by which rule. Reads only."""
         trigger = scope.trigger
         steps = [
-            self._step(connection, pair, table, and_(scope.within(table), self._undecided(table, trigger)), trigger)
-            for pair, table in RECORDS.items()
+            self.step(connection, table, and_(scope.within(table), self._undecided(table, trigger)), trigger)
+            for table in RECORDS.values()
         ]
         for table in (seen, directive, quarantine):
             where = self._within_workings(table, scope)
-            steps.append(self._step(connection, ("operations", table.name), table, where, trigger))
+            steps.append(self.step(connection, table, where, trigger))
         if trigger == "account_closed":
             for table in (setting, device, account):
                 mine = table.c.account == scope.account
-                steps.append(self._step(connection, ("operations", table.name), table, mine, trigger))
+                steps.append(self.step(connection, table, mine, trigger))
         return [step for step in steps if step.records]
 
     def act(self, scope: Scope) -> int:
@@ -174,14 +169,9 @@ class Engine:
         """Not yet marked by this trigger: what was decided is not decided again."""
         return or_(table.c.deleted_at.is_(None), table.c.deleted_by != trigger)
 
-    def _step(
-        self,
-        connection: Connection,
-        case: tuple[str, str],
-        table: Table,
-        where: ColumnElement[bool],
-        trigger: Trigger,
-    ) -> Step:
+    def step(self, connection: Connection, table: Table, where: ColumnElement[bool], trigger: Trigger) -> Step:
+        """What a trigger will do to these rows. Reads only."""
+        case = (str(table.schema), table.name)
         rule = self.policy.rule(*case, trigger)
         named = table.c.interaction if "interaction" in table.c else None
         if named is not None:

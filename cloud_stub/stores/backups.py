@@ -7,16 +7,21 @@ back, and `manifest.json`. A folder without a manifest is no backup: the manifes
 import os
 import shutil
 import sqlite3
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from sqlalchemy import select
 
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.errors import CloudError
+from cloud_stub.stores.record_keys import RecordKeys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import STORES
+from cloud_stub.stores.tables import CONTENT, RECORDS, STORES
+
+#: So many keys at a time are held against the rows, so that nobody waits for long.
+_CHUNK = 10_000
 
 #: What a backup has: all but the ledger.
 COPIED = tuple(store for store in STORES if store != "ledger")
@@ -95,6 +100,49 @@ def expire(folder: Path, before: datetime) -> list[str]:
         (folder / "backups" / name / "manifest.json").unlink()
         shutil.rmtree(folder / "backups" / name)
     return old
+
+
+def destroy_orphans(stores: Stores, keys: RecordKeys) -> int:
+    """Destroy the keys of records that were lost, and are in no backup any more. Returns how many there were.
+
+    Nothing that erases records meets those again. Raises CloudError where a backup cannot be read.
+    """
+    number = 0
+    with ExitStack() as stack:
+        copies = [
+            (kind, stack.enter_context(closing(opened(stores.folder, backup.name, store))))
+            for backup in listed(stores.folder)
+            for store, kind in RECORDS
+        ]
+        for first in range(1, keys.last() + 1, _CHUNK):
+            some = (first, first + _CHUNK - 1)
+            with stores.write() as connection:
+                orphans = keys.between(*some)
+                for table in CONTENT:
+                    mine = select(table.c.seal).where(table.c.seal.between(*some))
+                    orphans -= set(connection.execute(mine).scalars())
+                for kind, copy in copies:
+                    orphans -= _held(copy, kind, some)
+                keys.erase(orphans)
+            number += len(orphans)
+    return number
+
+
+def _held(copy: sqlite3.Connection, kind: str, some: tuple[int, int]) -> set[int]:
+    """The seals, from one to another, that a backup's rows of that kind have."""
+    theirs = f'SELECT seal FROM "{kind}" WHERE seal BETWEEN ? AND ?'  # noqa: S608 - names of ours
+    try:
+        return {seal for (seal,) in copy.execute(theirs, some)}
+    except sqlite3.DatabaseError as error:
+        raise CloudError(
+            f"a backup cannot be read: {error}. Remove it; until then keys of lost records are kept."
+        ) from error
+
+
+def opened(folder: Path, name: str, store: str) -> sqlite3.Connection:
+    """A backup's copy of a store, for reading."""
+    file = (folder / "backups" / name / f"{store}.db").absolute()
+    return sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
 
 
 def sync(path: Path) -> None:

@@ -126,6 +126,14 @@ class RecordKeys:
             single.update({(seal, field): key for seal, field, key in left})
         return Ring(whole, single)
 
+    def between(self, first: int, last: int) -> set[int]:
+        """The seals from first to last whose keys exist, wholly or in part."""
+        found: set[int] = set()
+        for table in ("record_key", "field_key"):
+            query = f"SELECT seal FROM {table} WHERE seal BETWEEN ? AND ?"  # noqa: S608 - names of ours
+            found.update(seal for (seal,) in self._files.connection.execute(query, (first, last)))
+        return found
+
     def erase(self, seals: Iterable[int | None]) -> None:
         """The rows with these seals go in this transaction."""
         self._erased.update(seal for seal in seals if seal is not None)
