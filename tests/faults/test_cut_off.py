@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from cloud_stub.backing_up import back_up
 from cloud_stub.retention import ledger, scopes
-from tests.cloud_stub.day import SAID, evening
+from tests.cloud_stub.day import SAID, erase_all, evening, forward, shown
 from tests.cloud_stub.house import neighbourhood, sealed
+from tests.cloud_stub.test_backups import lose_everything, timeless
 from tests.cloud_stub.test_sealing import check_keys, key_file, raw_keys, seals
 
 #: How many moments of each deed; all of them in the long run.
@@ -44,6 +46,27 @@ def test_wherever_it_is_cut_off_each_row_has_its_key_and_no_key_is_left_over(tmp
             with cloud.house.stores.read() as connection:
                 assert scopes.unfinished(connection) == []
                 assert list(ledger.verify(connection)) == []
+        shutil.rmtree(folder)
+
+
+@pytest.mark.timeout(3600)
+def test_a_restore_that_is_cut_off_is_finished_before_anything_can_be_read(tmp_path: Path) -> None:
+    policy = sealed(tmp_path)
+    with evening(tmp_path / "data", "amazon-2019") as cloud:
+        back_up(cloud.house)
+        erase_all(cloud)
+        forward(cloud, days=20)
+        wanted = timeless(shown(cloud))
+    lose_everything(tmp_path / "data")
+    moments = int(cut_off(copied(tmp_path, "whole"), policy, "restore", 0).split()[1])
+    for number in range(1, moments + 1, max(1, moments // MOMENTS)):
+        folder = copied(tmp_path, f"cut-{number}")
+        assert cut_off(folder, policy, "restore", number) == ""
+        assert (folder / "cloud/restore.json").exists()
+        with neighbourhood(folder, policy) as cloud:
+            assert timeless(shown(cloud)) == wanted, number
+            check_keys(cloud)
+        assert not (folder / "cloud/restore.json").exists()
         shutil.rmtree(folder)
 
 
