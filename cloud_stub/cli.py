@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_papers(commands)
     _add_answers(commands)
     _add_views(commands)
+    _add_backups(commands)
     return parser
 
 
@@ -211,6 +212,17 @@ def _add_views(commands: Commands) -> None:
     outsiders.set_defaults(command="answering.outsiders")
     digest = commands.add_parser("digest", parents=_shared("data"), help="one hash of what the stores hold")
     digest.set_defaults(command="answering.digest")
+
+
+def _add_backups(commands: Commands) -> None:
+    backup = commands.add_parser("backup", parents=_shared("data", "json"), help="copy the stores, without the keys")
+    backup.set_defaults(command="backing_up.backup")
+    backup.add_argument("action", nargs="?", choices=["list"], help="list the backups instead of making one")
+    restore = commands.add_parser(
+        "restore", parents=_shared("data", "json"), help="bring back what was lost, not what was deleted"
+    )
+    restore.set_defaults(command="backing_up.restore")
+    restore.add_argument("name", help="of the backup; see: cloud-stub backup list")
 
 
 def _time(text: str) -> datetime:

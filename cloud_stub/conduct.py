@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import and_, select
 
 from cloud_stub.assistant import Change, Deletion, Forget, Outcome
 from cloud_stub.assistant.facts import matching
@@ -37,9 +37,8 @@ class Memory:
         self._batch.flush()
         table = RECORDS["actions", kind]
         newest = select(table).where(table.c.account == account).order_by(table.c.interaction.desc())
-        return [
-            {name: row[name] for name in fields(table)} for row in self._batch.connection.execute(newest).mappings()
-        ]
+        rows = self._batch.seal.opened(table, self._batch.connection.execute(newest).mappings())
+        return [{name: row[name] for name in fields(table)} for row in rows if row["seal"] is None]
 
 
 class Conductor:
@@ -135,18 +134,18 @@ class Conductor:
     def _forget(self, batch: Batch, origin: Origin, wanted: Forget) -> None:
         """Drop remembered facts because the household said so: its own data, not a deletion of an interaction."""
         batch.flush()
-        mine = select(_FACT.c.interaction, _FACT.c.position, _FACT.c.text).where(_FACT.c.account == origin.account)
+        mine = select(_FACT).where(_FACT.c.account == origin.account).order_by(_FACT.c.interaction.desc())
         if not wanted.every:
             mine = mine.where(_FACT.c.text.is_not(None))
-        rows = batch.connection.execute(mine.order_by(_FACT.c.interaction.desc())).all()
+        rows = batch.seal.opened(_FACT, batch.connection.execute(mine).mappings())
         if wanted.about is not None:
-            about = matching(wanted.about, [row.text for row in rows])
-            rows = [row for row in rows if row.text in about]
+            about = matching(wanted.about, [row["text"] for row in rows if row["text"] is not None])
+            rows = [row for row in rows if row["text"] in about]
         elif not wanted.every:
             rows = rows[:1]
         for row in rows:
-            one = and_(_FACT.c.interaction == row.interaction, _FACT.c.position == row.position)
-            batch.connection.execute(delete(_FACT).where(_FACT.c.account == origin.account, one))
+            one = and_(_FACT.c.interaction == row["interaction"], _FACT.c.position == row["position"])
+            batch.seal.erase(batch.connection, _FACT, and_(_FACT.c.account == origin.account, one))
         if rows:
             decision = ledger.Decision(
                 trigger="forget",
@@ -154,7 +153,7 @@ class Conductor:
                 store="actions",
                 kind="fact",
                 rule="the household told the assistant to forget it",
-                subjects=tuple((origin.account, row.interaction) for row in rows),
+                subjects=tuple((origin.account, row["interaction"]) for row in rows),
                 records=len(rows),
             )
             ledger.append(batch.connection, self._keys, self._clock.now(), [decision])

@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.retention.rules import Period
+from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import RECORDS
 
 _DAYS = {
@@ -23,7 +24,7 @@ _DAYS = {
 CHARGED = Period("P1M")
 
 
-def due(connection: Connection, account: str, now: datetime) -> list[dict[str, Any]]:
+def due(connection: Connection, seal: Seal, account: str, now: datetime) -> list[dict[str, Any]]:
     """The account's alarms, reminders, timers, meetings and charges to come, soonest first.
 
     Each has what (ring, fire, meet, charge), when (RFC 3339, UTC), about, interaction, and whether the recording that
@@ -37,19 +38,24 @@ def due(connection: Connection, account: str, now: datetime) -> list[dict[str, A
         ("meeting", "meet", "starts", "attendee"),
     ):
         table = RECORDS["actions", kind]
-        for row in connection.execute(select(table).where(table.c.account == account)).mappings():
+        for row in _readable(connection, seal, table, account):
             if row[field] is None:
                 continue
             when = _next(datetime.fromisoformat(row[field]), row.get("recurrence") or "", now)
             if when is not None:
                 found.append(_entry(row, kind, what, when, row[about]))
     table = RECORDS["commerce", "subscription"]
-    for row in connection.execute(select(table).where(table.c.account == account)).mappings():
+    for row in _readable(connection, seal, table, account):
         when = datetime.fromisoformat(row["received_at"])
         while when <= now:
             when = CHARGED.since(when)
         found.append(_entry(row, "subscription", "charge", when, row["service"]))
     return sorted(found, key=lambda entry: str(entry["when"]))
+
+
+def _readable(connection: Connection, seal: Seal, table: Table, account: str) -> list[dict[str, Any]]:
+    rows = connection.execute(select(table).where(table.c.account == account)).mappings()
+    return [row for row in seal.opened(table, rows) if row["seal"] is None]
 
 
 def _entry(row: Any, kind: str, what: str, when: datetime, about: object) -> dict[str, Any]:

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
+from cloud_stub import restoring
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.retention import policy as policies
 from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.policy import Policy
+from cloud_stub.retention.storage import storage_problems
+from cloud_stub.stores import backups
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import setting
+from cloud_stub.stores.tables import CONTENT, setting
 
 DEFAULT_POLICY = "amazon-2019"
 
@@ -37,7 +40,7 @@ class House:
 def open_house(
     data: Path, policy: str | None = None, *, create: bool = False, simulated: bool | datetime = False
 ) -> Iterator[House]:
-    """Open the data folder, and finish any deletion that a crash interrupted before anything can be read.
+    """Open the data folder; finish any deletion or restore that a crash cut off before anything can be read.
 
     Without `policy` the folder's own holds: the one that it was last served with. A folder once opened with `simulated`
     (a time to begin at, or True for now) keeps its simulated clock. Raises CloudError where there is no such folder
@@ -46,14 +49,16 @@ def open_house(
     if not create and not (data / "cloud").is_dir():
         raise CloudError(f"nothing is stored in {data}. Start with: cloud-stub serve --data {data}")
     try:
-        stores = Stores(data)
         keys = Keys(data)
+        stores = Stores(data, keys.seal.keys)
     except OSError as error:
         raise CloudError(f"the data folder {data} cannot be used: {error}. Choose another with --data.") from error
     try:
         clock = _clock(stores, simulated=simulated)
-        chosen = _policy(stores, policy)
-        yield House(data, stores, keys, clock, chosen, Engine(stores, keys, chosen, clock))
+        chosen = _policy(stores, keys, policy)
+        house = House(data, stores, keys, clock, chosen, Engine(stores, keys, chosen, clock))
+        restoring.finish(house)
+        yield house
     finally:
         keys.close()
         stores.close()
@@ -72,12 +77,20 @@ def _clock(stores: Stores, *, simulated: bool | datetime) -> SystemClock:
     return SimulatedClock(kept)
 
 
-def _policy(stores: Stores, wanted: str | None) -> Policy:
-    """The policy asked for, which the folder then remembers, or the one it remembers."""
+def _policy(stores: Stores, keys: Keys, wanted: str | None) -> Policy:
+    """The policy asked for, which the folder then remembers, or the one it remembers.
+
+    Raises CloudError where the folder could not keep what it promises.
+    """
     remembered = select(setting.c.value).where(setting.c.account == "", setting.c.name == "policy")
     with stores.read() as connection:
         before = connection.execute(remembered).scalar()
     loaded = policies.load(wanted or before or DEFAULT_POLICY)
+    # The one place that knows where the records are.
+    for problem in storage_problems(loaded, postgres=False, backups=backups.exist(stores.folder)):
+        raise CloudError(problem)
+    _check_seals(stores, keys, loaded)
+    keys.seal.on = loaded.sealed
     if wanted is not None and wanted != before:
         # A file's path is remembered whole, so that a command run elsewhere finds it.
         name = wanted if wanted in policies.names() else str(Path(wanted).absolute())
@@ -86,3 +99,25 @@ def _policy(stores: Stores, wanted: str | None) -> Policy:
             row = {"account": "", "name": "policy", "value": name, "received_at": rfc3339(SystemClock().now())}
             connection.execute(insert(setting), row)
     return loaded
+
+
+def _check_seals(stores: Stores, keys: Keys, policy: Policy) -> None:
+    """A folder is sealed from its first record on or not at all: in copies, what was written otherwise would stay so.
+
+    Raises CloudError where the policy wants the other, or where the keys are not those of the folder.
+    """
+    with stores.read() as connection:
+        some = [connection.execute(select(table.c.seal).limit(1)).first() for table in CONTENT]
+        highest = [select(func.max(table.c.seal)).where(table.c.seal > 0) for table in CONTENT]
+        newest = [connection.execute(query).scalar() for query in highest]
+    if any(row is not None and (row.seal is not None) != policy.sealed for row in some):
+        raise CloudError(
+            f"the records in {stores.folder} are {'not ' if policy.sealed else ''}sealed, and {policy.name} wants them "
+            f"{'' if policy.sealed else 'not '}so. Choose a policy with sealed = {str(not policy.sealed).lower()}, or "
+            "another folder with --data."
+        )
+    if max(filter(None, newest), default=0) > keys.seal.keys.last():
+        raise CloudError(
+            f"{stores.folder / 'keys.db'} does not have the keys of the records here, so nobody can read them. Put the "
+            "file back, or begin in another folder with --data."
+        )

@@ -92,7 +92,7 @@ class Ingest:
             events = [(message, rfc3339(self._clock.now())) for message in messages]
             devices = {message.topic.split("/")[2] for message in messages if message.topic.count("/") > 2}
             interactions = {name.decode() for message in messages for name in _named(message)}
-            batch = Batch(connection, devices, interactions, self._engine.policy)
+            batch = Batch(connection, self._keys.seal, devices, interactions, self._engine.policy)
             for message, received_at in events:
                 self._one(batch, message, received_at)
             batch.flush()
@@ -227,7 +227,7 @@ class Ingest:
     def _confirm(self, batch: Batch, message: Incoming, origin: Origin) -> None:
         confirmed = decode(Confirm, message.payload)
         batch.flush()
-        outgoing.confirm(batch.connection, confirmed.directives, f"device/{origin.device}")
+        outgoing.confirm(batch.connection, batch.seal, confirmed.directives, f"device/{origin.device}")
 
     def _error(self, batch: Batch, message: Incoming, origin: Origin) -> None:  # noqa: ARG002 - all takers alike
         trouble = decode(DeviceError, message.payload)
@@ -265,7 +265,7 @@ class Ingest:
     def give_up(self, ids: list[str]) -> None:
         """Deletion requests that a third party never answered: written down as silence, and asked no more."""
         with self._stores.write() as connection:
-            self._replies.give_up(Batch(connection), ids)
+            self._replies.give_up(Batch(connection, self._keys.seal), ids)
 
     def _refuse(self, batch: Batch, message: Incoming, origin: Origin, reason: str) -> None:
         """Quarantine the message and tell its device why; name the interaction where it can still be read."""

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, and_, func, select, update
 
 from cloud_stub.stores.repository import Stores
+from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import directive
 
 #: A message that nobody confirmed is sent again after this many seconds, then after twice as many, and so on.
@@ -22,9 +23,9 @@ Publish = Callable[[str, bytes], None]
 class Outgoing:
     """Sends what the directive table holds. The table is the truth; what is due when is known in memory only."""
 
-    def __init__(self, stores: Stores, publish: Publish) -> None:
+    def __init__(self, stores: Stores, seal: Seal, publish: Publish) -> None:
         """`publish(topic, payload)` hands one message to MQTT."""
-        self._stores, self._publish = stores, publish
+        self._stores, self._seal, self._publish = stores, seal, publish
         self._due: dict[str, tuple[float, float]] = {}
 
     def send_due(self) -> list[str]:
@@ -35,7 +36,7 @@ class Outgoing:
             due = [row for row in waiting if self._due.get(row.id, (0.0, 0.0))[0] <= now]
             silent = [row.id for row in due if row.purpose == "delete" and row.attempts >= DELETION_ATTEMPTS]
             ids = [row.id for row in due if row.id not in silent]
-            messages = _messages(connection, ids)
+            messages = _messages(connection, self._seal, ids)
         self._due = {row.id: self._due[row.id] for row in waiting if row.id in self._due}
         for row_id, topic, payload in messages:
             pause = self._due.get(row_id, (0.0, FIRST_REPEAT_S / 2))[1] * 2
@@ -59,13 +60,13 @@ def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(directive)).scalar_one()
 
 
-def confirm(connection: Connection, ids: list[str], recipient: str) -> None:
+def confirm(connection: Connection, seal: Seal, ids: list[str], recipient: str) -> None:
     """Erase what that recipient has confirmed; it cannot confirm another's."""
-    connection.execute(delete(directive).where(directive.c.id.in_(ids), directive.c.recipient == recipient))
+    seal.erase(connection, directive, and_(directive.c.id.in_(ids), directive.c.recipient == recipient))
 
 
-def _messages(connection: Connection, ids: list[str]) -> list[tuple[str, str, bytes]]:
+def _messages(connection: Connection, seal: Seal, ids: list[str]) -> list[tuple[str, str, bytes]]:
     if not ids:
         return []
-    wanted = select(directive.c.id, directive.c.topic, directive.c.payload).where(directive.c.id.in_(ids))
-    return [(row.id, row.topic, row.payload) for row in connection.execute(wanted.order_by(directive.c.id))]
+    rows = connection.execute(select(directive).where(directive.c.id.in_(ids)).order_by(directive.c.id)).mappings()
+    return [(row["id"], row["topic"], row["payload"]) for row in seal.opened(directive, rows) if row["payload"]]

@@ -4,7 +4,7 @@ import io
 from dataclasses import replace
 
 import soundfile
-from sqlalchemy import and_, insert, select
+from sqlalchemy import and_, select
 
 from cloud_stub.batch import Batch, Incoming, Origin
 from cloud_stub.contract.messages import MAX_RECORDING_BYTES, new_id, rfc3339, time_of
@@ -48,14 +48,14 @@ def sample(batch: Batch, origin: Origin) -> None:
         RECORDS["training", "recording"],
         RECORDS["training", "transcript"],
     )
-    # What was decided about the recording was not decided about its copy.
-    names = [column.name for column in recording.columns if not column.name.startswith("deleted_")]
     picked = (
-        select(*(recording.c[name] for name in names))
+        select(recording)
         .join(chosen, and_(chosen.c.account == recording.c.account, chosen.c.interaction == recording.c.interaction))
         .where(recording.c.account == origin.account, recording.c.interaction == origin.interaction)
     )
-    batch.connection.execute(insert(copy).prefix_with("OR IGNORE", dialect="sqlite").from_select(names, picked))
+    for row in batch.seal.opened(recording, batch.connection.execute(picked).mappings()):
+        # What was decided about the recording was not decided about its copy.
+        batch.add(copy, row | {"deleted_at": None, "deleted_by": None})
 
 
 def drop(batch: Batch, origin: Origin) -> None:

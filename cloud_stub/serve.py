@@ -4,6 +4,7 @@ import hashlib
 import logging
 import queue
 import signal
+import sqlite3
 import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ import paho.mqtt.client as mqtt
 from sqlalchemy.exc import DBAPIError
 
 from cloud_stub.assistant import Assistant
+from cloud_stub.backing_up import Schedule
 from cloud_stub.batch import Incoming
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import PARTNER_ROOT, ROOT
@@ -65,8 +67,9 @@ class Server:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
-        self._outgoing = Outgoing(house.stores, self._publish)
+        self._outgoing = Outgoing(house.stores, house.keys.seal, self._publish)
         self._sweeper = Sweeper(house.stores, house.keys, house.engine, house.clock)
+        self._backups = Schedule(house)
         self._untidy = False
         self._cleared: set[str] = set()
         self._broker_pid = broker_pid
@@ -90,6 +93,7 @@ class Server:
             busy = self._sweep()
             if not batch and not busy:
                 self._tidy()
+                self._backups.step()
 
     def stop(self) -> None:
         """Make `run` return after the batch in hand."""
@@ -128,8 +132,9 @@ class Server:
             except ErasureNotPhysical as error:
                 log.warning("%s", error)
                 break
-            except DBAPIError as error:
-                log.error("cannot store: %s. Free some disk space; trying again in %.0f s.", error.orig, pause)  # noqa: TRY400
+            except (DBAPIError, sqlite3.Error) as error:
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                log.error("cannot store: %s. Free some disk space; trying again in %.0f s.", cause, pause)  # noqa: TRY400
                 time.sleep(pause)
                 pause = min(pause * 2, 30)
         self._untidy = True
@@ -151,7 +156,7 @@ class Server:
                 self._sweeper.wake()
         try:
             return self._sweeper.step()
-        except (ErasureNotPhysical, DBAPIError) as error:
+        except (ErasureNotPhysical, DBAPIError, sqlite3.Error) as error:
             log.warning("a sweep is put off: %s", error)
             return False
 

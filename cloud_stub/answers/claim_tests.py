@@ -146,7 +146,9 @@ def l8(policy: str) -> tuple[Verdict, str]:
             house.say(text, sound=sound())
         house.delete(DEFAULT)
         with house.house.stores.read() as connection:
-            coming = {entry["kind"] for entry in due(connection, DEFAULT, house.house.clock.now())}
+            coming = {
+                entry["kind"] for entry in due(connection, house.house.keys.seal, DEFAULT, house.house.clock.now())
+            }
         messages = [row.fields for row in house.left(DEFAULT) if row.kind == "message"]
         redacted = bool(messages) and messages[0]["text"] is None and messages[0]["recipient"] == "bob"
         evidence = (
@@ -258,4 +260,4 @@ def f3(policy: str) -> tuple[Verdict, str]:
 
 def _history(house: Rehearsal) -> list[dict[str, object]]:
     with house.house.stores.read() as connection:
-        return history(connection, DEFAULT)
+        return history(connection, house.house.keys.seal, DEFAULT)

@@ -15,7 +15,7 @@ from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.residue.left import left
 from cloud_stub.retention import acts
-from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive, quarantine, setting
+from cloud_stub.stores.tables import CONTENT, RECORDS, THIRD_PARTIES, directive, quarantine, setting
 from cloud_stub.third_parties.partner import held
 from cloud_stub.voice_history import history
 
@@ -40,7 +40,7 @@ def export(house: House, account: str, file: Path) -> dict[str, Any]:
     """
     with house.stores.read() as connection:
         rows = left(connection, house.keys, house.policy, account, house.clock.now(), house.data)
-        shown = history(connection, account)
+        shown = history(connection, house.keys.seal, account)
         tables = list(_tables(connection, house, account))
     if not rows and not tables:
         raise CloudError(f"there is nothing of the account {account!r}.")
@@ -85,6 +85,8 @@ def _tables(connection: Connection, house: House, account: str) -> Iterator[tupl
     for table in (*RECORDS.values(), directive, quarantine, setting):
         found = connection.execute(select(table).where(table.c.account.in_(names)).order_by(*table.primary_key))
         rows = [dict(row) for row in found.mappings()]
+        if table in CONTENT:
+            rows = house.keys.seal.opened(table, rows)
         if rows:
             yield table, rows
 

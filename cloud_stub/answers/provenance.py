@@ -109,7 +109,8 @@ def _account(connection: Connection, interaction: str) -> str | None:
 def _records(rules: Rules, account: str, interaction: str) -> Iterable[tuple[Node, Edge]]:
     for (store, kind), table in RECORDS.items():
         mine = (table.c.account == account, table.c.interaction == interaction)
-        rows = rules.connection.execute(select(table).where(*mine).order_by(table.c.position)).mappings().all()
+        found = rules.connection.execute(select(table).where(*mine).order_by(table.c.position)).mappings()
+        rows = rules.keys.seal.opened(table, found)
         for number, row in enumerate(rows):
             judged = rules.record(table, row)
             name = f"{store}/{kind}" + (f"#{number + 1}" if len(rows) > 1 else "")
@@ -125,7 +126,8 @@ def _records(rules: Rules, account: str, interaction: str) -> Iterable[tuple[Nod
 
 def _messages(rules: Rules, account: str, interaction: str) -> Iterable[tuple[Node, Edge]]:
     mine = (directive.c.account == account, directive.c.interaction == interaction)
-    for row in rules.connection.execute(select(directive).where(*mine)).mappings():
+    found = rules.connection.execute(select(directive).where(*mine)).mappings()
+    for row in rules.keys.seal.opened(directive, found):
         judged = rules.working(directive, row)
         name = f"directive {row['purpose']} to {row['recipient']}"
         edge = Edge("primary/transcript", name, judged.rule or "no rule: a defect", judged.clause or "")

@@ -20,7 +20,7 @@ from cloud_stub.voice_history import history as said
 def history(options: argparse.Namespace) -> int:
     """The household's voice history."""
     with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
-        rows = said(connection, options.account)
+        rows = said(connection, house.keys.seal, options.account)
     if options.json:
         print_json(rows)
         return 0
@@ -54,7 +54,7 @@ def left(options: argparse.Namespace) -> int:
 def due(options: argparse.Namespace) -> int:
     """What will ring, fire, be met or be charged."""
     with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
-        entries = due_soon(connection, options.account, house.clock.now())
+        entries = due_soon(connection, house.keys.seal, options.account, house.clock.now())
     if options.json:
         print_json(entries)
         return 0

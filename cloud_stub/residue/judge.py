@@ -81,10 +81,10 @@ class Judge:
         if table is None:
             return None
         here = and_(*(column == key[column.name] for column in table.primary_key))
-        row = self._rules.connection.execute(select(table).where(here)).mappings().first()
-        if row is None:
-            return None
-        return self._rules.working(table, row) if store == "operations" else self._rules.record(table, row)
+        rows = self._rules.connection.execute(select(table).where(here)).mappings()
+        for row in self._rules.keys.seal.opened(table, rows):
+            return self._rules.working(table, row) if store == "operations" else self._rules.record(table, row)
+        return None
 
     def _waiting(self, device: str, interaction: str, where: str) -> Finding:
         """A message in an outbox: there by right until a deletion covers it."""

@@ -23,6 +23,10 @@ Row = RowMapping | dict[str, Any]
 #: What a report shows of the operator's own workings, for those that may hold words.
 _SHOWN = {"directive": ("purpose", "recipient", "payload"), "quarantine": ("topic", "payload", "reason")}
 
+#: Of a sealed record whose key was destroyed: what lets it stay, and why that is no defect.
+DESTROYED = "sealed, and its key destroyed"
+UNREADABLE = "Nobody can read any more what it said; that it was there, whose and when, stays in such a copy."
+
 
 @dataclass(frozen=True)
 class Left:
@@ -64,6 +68,8 @@ class Rules:
 
     def record(self, table: Table, row: Row) -> Left:
         """Of a record in one of the stores."""
+        if row["seal"] is not None:
+            return Left(str(table.schema), table.name, row["interaction"], {}, DESTROYED, UNREADABLE)
         trigger, since = self._fired(row)
         judged = self._judged(table, row, trigger, since)
         if trigger != "age" and judged.rule is not None:
@@ -159,13 +165,14 @@ def _records(rules: Rules, account: str) -> Iterator[Left]:
         if store == "witness":
             continue
         rows = rules.connection.execute(select(table).where(table.c.account.in_(names)).order_by(table.c.interaction))
-        for row in rows.mappings():
+        for row in rules.keys.seal.opened(table, rows.mappings()):
             yield rules.record(table, row)
 
 
 def _workings(rules: Rules, account: str) -> Iterator[Left]:
     for table in (directive, quarantine):
-        for row in rules.connection.execute(select(table).where(table.c.account == account)).mappings():
+        rows = rules.connection.execute(select(table).where(table.c.account == account))
+        for row in rules.keys.seal.opened(table, rows.mappings()):
             yield rules.working(table, row)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, update
 
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.retention.policy import Policy
@@ -35,7 +35,7 @@ def carry_out(
     # For silence the rule's period is over when the trigger fires; for the others it begins then.
     at_once = rule.after is None or trigger == "inactive"
     if rule.action == "erase" and at_once:
-        connection.execute(delete(table).where(where))
+        keys.seal.erase(connection, table, where)
         return
     if "deleted_at" not in table.c:
         return
@@ -113,16 +113,14 @@ def change(
     `mark` sets columns of the rows whose identity changes, which nobody can find by their old names afterwards.
     """
     if rule.action == "redact":
-        # Not None: in a JSON column that would be the text "null", and never done.
-        named = {name: null() for name in rule.fields if name in fields(table)}
-        connection.execute(update(table).where(where).values(named))
+        keys.seal.redact(connection, table, [name for name in rule.fields if name in fields(table)], where)
         return
     key = list(table.primary_key)
     for row in connection.execute(select(*key).where(where)).mappings().all():
         new = {"account": pseudonymous(keys, row["account"])}
         new["interaction"] = MARK + keys.pseudonym(row["account"], row["interaction"])
         # The same record was here before, if its message came again after all memory of it had ended.
-        connection.execute(delete(table).where(*(column == (dict(row) | new)[column.name] for column in key)))
+        keys.seal.erase(connection, table, and_(*(column == (dict(row) | new)[column.name] for column in key)))
         # When somebody said something tells who it was, to whoever has another list of times.
         one = update(table).where(*(column == row[column.name] for column in key))
         connection.execute(one.values(**new, device="", **(mark or {})))

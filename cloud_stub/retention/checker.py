@@ -8,7 +8,7 @@ from cloud_stub.retention.rules import SETTINGS, Action, Period, Trigger, allowe
 from cloud_stub.stores import tables
 
 _RULE_KEYS = {"store", "kind", "trigger", "action", "fields", "to", "after", "because", "source", "assumed"}
-_POLICY_KEYS = {"name", "title", "sealed", "based_on", "settings", "rule"}
+_POLICY_KEYS = {"name", "title", "sealed", "based_on", "settings", "backups", "rule"}
 _SOURCE = re.compile(r"L([1-9]|1[0-2])|F[1-3]|W1")
 
 
@@ -31,10 +31,23 @@ def header_problems(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, f"no setting is called {name!r}. There are {', '.join(SETTINGS)}."
         elif not allowed(name, value):
             yield name, f"{name} cannot be {value!r}. Choose of {', '.join(SETTINGS[name])}."
+    yield from _backup_problems(document.get("backups", {"every": "P1D", "keep": "P14D"}))
     if "based_on" in document and "rule" in document:
         yield "based_on", "a policy based on another takes all of its rules. Take based_on out, or every [[rule]]."
     if not isinstance(document.get("rule", []), list):
         yield "rule", "rule is no list. Write each rule under its own [[rule]] line."
+
+
+def _backup_problems(backups: Any) -> Iterator[tuple[str, str]]:
+    remedy = 'Under a [backups] line write every = "P1D" and keep = "P14D".'
+    if not isinstance(backups, dict) or set(backups) != {"every", "keep"}:
+        yield "backups", f"backups says other things than every and keep, or not both. {remedy}"
+        return
+    for key, value in backups.items():
+        try:
+            Period(str(value))
+        except ValueError:
+            yield key, f"{key} {value!r} is no ISO 8601 period. {remedy}"
 
 
 def rule_problems(entry: Any) -> Iterator[str]:

@@ -60,7 +60,10 @@ class Engine:
         """Finishes what an earlier run left undone before anything can be read."""
         self._stores, self._keys, self._clock = stores, keys, clock
         self.policy = policy
-        # After a crash a log may still hold what a sweep erased, and a page what nobody has scrubbed.
+        # After a crash a log may still hold what a sweep erased, a page what nobody has scrubbed, and the key file keys
+        # of rows that are gone: any transaction sees to those.
+        with self._stores.write():
+            pass
         with suppress(ErasureNotPhysical):
             self._stores.checkpoint()
         self.finish()
@@ -87,13 +90,18 @@ class Engine:
                 self.ask(scope)
                 self.act(scope)
                 self._stores.checkpoint()
-                if scope.trigger == "account_closed" and self._entry_rule().action == "pseudonymise":
-                    self._keys.destroy(scope.account)
+                self.forget_name(scope)
                 # Marked only now: had we crashed before this, the next start would see to it.
                 with self._stores.write() as connection:
                     scopes.done(connection, scope, self._now())
             finished += len(waiting)
         return finished
+
+    def forget_name(self, scope: Scope) -> None:
+        """Of a closed account: destroy the key that ties its pseudonyms in the ledger to it, if the policy says so."""
+        rule = self.policy.rule("ledger", WORKINGS["ledger", "entry"].name, "account_closed")
+        if scope.trigger == "account_closed" and rule.action == "pseudonymise":
+            self._keys.destroy(scope.account)
 
     def close_account(self, name: str) -> Scope:
         """Close an account: nothing more is taken from it, and the rules for account_closed hold for what there is."""
@@ -116,44 +124,45 @@ class Engine:
         household.change(connection, name, key, value, self._now())
         if not household.narrowed(key, value):
             return
-        steps, cause = [], new_id()
-        for store, kind in household.TOUCHES[key]:
-            table = RECORDS[store, kind]
-            steps.append(self._step(connection, (store, kind), table, table.c.account == name, "setting_changed"))
-        steps = [step for step in steps if step.records]
+        tables = [RECORDS[pair] for pair in household.TOUCHES[key]]
+        steps = [self.step(connection, table, table.c.account == name, "setting_changed") for table in tables]
         # A cause of its own, so that there is a receipt for what it takes back.
-        decisions = [self._decision(name, step, cause=cause) for step in steps]
-        ledger.append(connection, self._keys, self._clock.now(), decisions)
-        for step in steps:
-            self._carry_out(connection, step)
+        self.decide(connection, name, [step for step in steps if step.records], self._clock.now(), cause=new_id())
 
     def plan(self, connection: Connection, scope: Scope) -> list[Step]:
         """What a trigger will do to which records, when, by which rule. Reads only."""
         trigger = scope.trigger
         steps = [
-            self._step(connection, pair, table, and_(scope.within(table), self._undecided(table, trigger)), trigger)
-            for pair, table in RECORDS.items()
+            self.step(connection, table, and_(scope.within(table), self._undecided(table, trigger)), trigger)
+            for table in RECORDS.values()
         ]
         for table in (seen, directive, quarantine):
             where = self._within_workings(table, scope)
-            steps.append(self._step(connection, ("operations", table.name), table, where, trigger))
+            steps.append(self.step(connection, table, where, trigger))
         if trigger == "account_closed":
             for table in (setting, device, account):
                 mine = table.c.account == scope.account
-                steps.append(self._step(connection, ("operations", table.name), table, mine, trigger))
+                steps.append(self.step(connection, table, mine, trigger))
         return [step for step in steps if step.records]
 
     def act(self, scope: Scope) -> int:
         """Write the plan's decisions, and carry them out, in one transaction. Returns how many records it met."""
         with self._stores.write() as connection:
             steps = self.plan(connection, scope)
-            if not ledger.holds(connection, scope.id):
-                decisions = [self._decision(scope.account, step, cause=scope.id) for step in steps]
-                ledger.append(connection, self._keys, self._clock.now(), decisions)
-            # The workings first: which are meant is known from the records.
-            for step in reversed(steps):
-                self._carry_out(connection, step)
+            self.decide(connection, scope.account, steps, self._clock.now(), cause=scope.id)
         return sum(step.records for step in steps)
+
+    def decide(self, connection: Connection, name: str, steps: list[Step], at: datetime, cause: str = "") -> None:
+        """Write what was decided about an account's records, unless the ledger has it, and carry it out.
+
+        `at` is when the trigger fired: what a rule does later is counted from then.
+        """
+        if not cause or not ledger.holds(connection, cause):
+            decisions = [self._decision(name, step, cause=cause) for step in steps]
+            ledger.append(connection, self._keys, self._clock.now(), decisions)
+        # The workings first: which are meant is known from the records.
+        for step in reversed(steps):
+            acts.carry_out(connection, self._keys, self.policy, step.table, step.trigger, step.where, at)
 
     def _unfinished(self) -> list[Scope]:
         with self._stores.read() as connection:
@@ -167,14 +176,9 @@ class Engine:
         """Not yet marked by this trigger: what was decided is not decided again."""
         return or_(table.c.deleted_at.is_(None), table.c.deleted_by != trigger)
 
-    def _step(
-        self,
-        connection: Connection,
-        case: tuple[str, str],
-        table: Table,
-        where: ColumnElement[bool],
-        trigger: Trigger,
-    ) -> Step:
+    def step(self, connection: Connection, table: Table, where: ColumnElement[bool], trigger: Trigger) -> Step:
+        """What a trigger will do to these rows. Reads only."""
+        case = (str(table.schema), table.name)
         rule = self.policy.rule(*case, trigger)
         named = table.c.interaction if "interaction" in table.c else None
         if named is not None:
@@ -239,7 +243,7 @@ class Engine:
                     decision = self._decision(scope.account, step, cause=cause)
                     ledger.append(connection, self._keys, self._clock.now(), [decision])
             if asked:
-                connection.execute(insert(directive).prefix_with("OR IGNORE"), asked)
+                self._keys.seal.insert(connection, directive, asked)
 
     def _decision(self, name: str, step: Step, *, cause: str) -> Decision:
         return Decision(
@@ -252,12 +256,6 @@ class Engine:
             records=step.records,
             cause=cause,
         )
-
-    def _carry_out(self, connection: Connection, step: Step) -> None:
-        acts.carry_out(connection, self._keys, self.policy, step.table, step.trigger, step.where, self._clock.now())
-
-    def _entry_rule(self) -> Rule:
-        return self.policy.rule("ledger", WORKINGS["ledger", "entry"].name, "account_closed")
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())

@@ -30,6 +30,10 @@ def explain(policy: Policy) -> Iterator[str]:
     yield f"{policy.name}: {policy.title}."
     if policy.based_on:
         yield f"The rules are those of {policy.based_on}; the settings below are its own."
+    if policy.sealed:
+        yield "What is said is stored sealed: once erased, it can be read in no copy either."
+    if policy.backups:
+        yield f"Backups: every {spoken(policy.backups.every.text)}, each kept for {spoken(policy.backups.keep.text)}."
     yield ""
     yield "Unless a household sets it otherwise:"
     for name, value in policy.settings.items():

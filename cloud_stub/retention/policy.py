@@ -7,12 +7,14 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cloud_stub.errors import CloudError
 from cloud_stub.retention import checker
-from cloud_stub.retention.rules import SETTINGS, Period, Rule, Trigger
+from cloud_stub.retention.rules import SETTINGS, Backups, Period, Rule, Trigger
+from cloud_stub.retention.storage import storage_problems
 
 SHIPPED = Path(__file__).parent.parent / "policies"
 
@@ -32,11 +34,13 @@ class Policy:
     name: str
     title: str
     sealed: bool
+    """Whether content is stored encrypted, each record's with a key of its own."""
     settings: dict[str, str]
     """The household settings' defaults under this policy."""
     rules: tuple[Rule, ...]
     _cases: dict[tuple[str, str, str], Rule] = field(repr=False)
     based_on: str = ""
+    backups: Backups | None = None
 
     def rule(self, store: str, kind: str, trigger: Trigger) -> Rule:
         """The one rule for that case. Raises KeyError for a store, kind or trigger that does not exist."""
@@ -46,6 +50,11 @@ class Policy:
         """The rule's name as reports print it: policy, number, trigger, action, source."""
         source = rule.source + (", assumed" if rule.assumed else "") if rule.source else "assumed"
         return f"{self.name} rule {rule.number} ({trigger}: {rule}; {source})"
+
+    def remembers(self) -> Period | None:
+        """How long it is remembered that something was deleted; None for ever."""
+        rule = self.rule("operations", "scope", "age")
+        return rule.after if rule.action == "erase" else None
 
     def inactive_after(self) -> Period | None:
         """How long a child's account may be silent before the rules for `inactive` act; None where none does."""
@@ -101,31 +110,62 @@ def parse(text: str, file: str) -> Policy:
                 )
             cases[case] = rule
     if "based_on" in document and not problems:
-        return _based(document, file, checker.line_of(text, "based_on"))
+        return _checked(_based(document, file, checker.line_of(text, "based_on")), text, file)
     problems += _unequal_silences(rules)
     if not problems or len(rules) == len(entries):
         problems += checker.holes(cases, text)
     if problems:
         raise BrokenPolicy(file, problems)
-    return Policy(
+    policy = Policy(
         name=document["name"],
         title=document.get("title", ""),
         sealed=document.get("sealed", False),
         settings=_defaults() | document.get("settings", {}),
         rules=tuple(rules),
         _cases=cases,
+        backups=_backups(document),
     )
+    return _checked(policy, text, file)
 
 
 def _based(document: dict[str, Any], file: str, line: int) -> Policy:
-    """Another policy's rules under a name, and with settings, of its own."""
+    """Another policy's rules under a name, and with settings, of its own; what it does not say is as in the other."""
     try:
         base = load(str(document["based_on"]))
     except CloudError as error:
         raise BrokenPolicy(file, [f"{line}: based_on: {error}"]) from error
     settings = base.settings | document.get("settings", {})
-    title = document.get("title", base.title)
-    return replace(base, name=document["name"], title=title, settings=settings, based_on=base.name)
+    return replace(
+        base,
+        name=document["name"],
+        title=document.get("title", base.title),
+        sealed=document.get("sealed", base.sealed),
+        settings=settings,
+        based_on=base.name,
+        backups=_backups(document) or base.backups,
+    )
+
+
+def _backups(document: dict[str, Any]) -> Backups | None:
+    wanted = document.get("backups")
+    return Backups(Period(wanted["every"]), Period(wanted["keep"])) if wanted else None
+
+
+def _checked(policy: Policy, text: str, file: str) -> Policy:
+    """The policy, if it can keep its promises with the backups that it orders. Raises BrokenPolicy."""
+    if policy.backups is not None:
+        line = checker.line_of(text, "backups")
+        problems = list(storage_problems(policy, postgres=False, backups=True))
+        memory, keep = policy.remembers(), policy.backups.keep
+        months = [datetime(2001, month, 1, tzinfo=UTC) for month in range(1, 13)]
+        if memory is not None and any(keep.since(start) > memory.since(start) for start in months):
+            problems.append(
+                f"backups are kept {keep}, but deletions are remembered {memory}: an old backup may bring them back. "
+                "Keep backups no longer than that."
+            )
+        if problems:
+            raise BrokenPolicy(file, [f"{line}: {problem}" for problem in problems])
+    return policy
 
 
 def _defaults() -> dict[str, str]:

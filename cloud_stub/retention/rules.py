@@ -56,6 +56,14 @@ class Period:
         return later
 
 
+@dataclass(frozen=True)
+class Backups:
+    """How often a backup is made, and how long each is kept."""
+
+    every: Period
+    keep: Period
+
+
 def allowed(setting: str, value: object) -> bool:
     """Whether the household's setting can have that value; auto_delete may be any period."""
     if value in SETTINGS[setting]:

@@ -114,6 +114,12 @@ def unfinished(connection: Connection) -> list[Scope]:
     return [_scope(row) for row in connection.execute(waiting)]
 
 
+def done_since(connection: Connection, time: str) -> list[Scope]:
+    """What has been carried out since then, in the order in which it was asked for."""
+    mine = select(scopes).where(scopes.c.done_at >= time).order_by(scopes.c.requested_at, scopes.c.id)
+    return [_scope(row) for row in connection.execute(mine)]
+
+
 def done(connection: Connection, scope: Scope, at: str) -> None:
     """The scope has been carried out."""
     connection.execute(update(scopes).where(scopes.c.id == scope.id).values(done_at=at, requested_by=None))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, literal, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, literal, null, select
 
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.retention import acts, household, ledger
@@ -135,7 +135,8 @@ class Sweeper:
         now = self._clock.now()
         table = job.table
         interaction = table.c.get("interaction", literal(""))
-        found = select(table.c.account, interaction, *table.primary_key).where(self._due(job))
+        seal = table.c.get("seal", null())
+        found = select(table.c.account, interaction, seal, *table.primary_key).where(self._due(job))
         with self._stores.write() as connection:
             rows: list[Any] = []
             while accounts and len(rows) < self._chunk:
@@ -157,7 +158,9 @@ class Sweeper:
                 records=len(rows),
             )
             ledger.append(connection, self._keys, now, [decision])
-            self._apply(connection, job, [tuple(row[2:]) for row in rows])
+            if job.rule.action == "erase":
+                self._keys.seal.keys.erase(row[2] for row in rows)
+            self._apply(connection, job, [tuple(row[3:]) for row in rows])
         return len(rows)
 
     def _apply(self, connection: Connection, job: Job, keys: list[tuple[Any, ...]]) -> None:

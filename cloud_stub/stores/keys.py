@@ -1,6 +1,7 @@
-"""The keys that make ledger pseudonyms: one per account, in a file of their own.
+"""The keys of a data folder, in a file of their own: accounts' (for ledger pseudonyms), receipts', records'.
 
-Whoever destroys an account's key makes every pseudonym of that account point to nobody, in every copy at once.
+Whoever destroys an account's key makes every pseudonym of that account point to nobody, in every copy at once; whoever
+destroys a record's makes its content unreadable, in every copy at once (sealing.py).
 """
 
 import secrets
@@ -9,6 +10,8 @@ from hmac import digest as _digest
 from pathlib import Path
 
 from cloud_stub.stores import sqlite
+from cloud_stub.stores.record_keys import RecordKeys
+from cloud_stub.stores.sealing import Seal
 
 
 class Keys:
@@ -24,6 +27,7 @@ class Keys:
             keys.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
             keys.execute("CREATE TABLE IF NOT EXISTS signing_key (only INTEGER PRIMARY KEY, key BLOB NOT NULL)")
         self._cache: dict[str, bytes] = {}
+        self.seal = Seal(RecordKeys(self._files))
 
     def pseudonym(self, account: str, name: str) -> str:
         """HMAC-SHA256 of `name` under the account's key, 128 bits in hex; the key is made at first use."""
@@ -62,6 +66,10 @@ class Keys:
             (key,) = keys.execute("SELECT key FROM signing_key").fetchone()
         return bytes(key)
 
+    def identity(self) -> str:
+        """Tells this key file from all others, in words that give nothing away."""
+        return _digest(self.signing_key(), b"identity", "sha256")[:16].hex()
+
     def destroy(self, account: str) -> None:
         """Erase the account's key, physically: from now on nobody can tell whom its pseudonyms meant."""
         self._cache.pop(account, None)
@@ -71,4 +79,5 @@ class Keys:
 
     def close(self) -> None:
         """Close the file."""
+        self.seal.keys.close()
         self._files.close()

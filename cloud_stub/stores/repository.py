@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from cloud_stub.stores import sqlite
+from cloud_stub.stores.record_keys import RecordKeys
 from cloud_stub.stores.tables import STORES, metadata
 
 #: SQLite calls the first file of a connection main.
@@ -18,8 +19,12 @@ _SCHEMAS = {STORES[0]: "main"}
 class Stores:
     """All stores of a data folder. One thread at a time; other processes may work on the same folder."""
 
-    def __init__(self, data: Path) -> None:
-        """Open, and create what is missing, under `data`/cloud. Raises OSError where that cannot be written."""
+    def __init__(self, data: Path, keys: RecordKeys | None = None) -> None:
+        """Open, and create what is missing, under `data`/cloud. Raises OSError where that cannot be written.
+
+        The `keys` of sealed records follow what each transaction commits.
+        """
+        self._keys = keys
         self.folder = data / "cloud"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
@@ -33,7 +38,8 @@ class Stores:
     def write(self) -> Iterator[Connection]:
         """A transaction that holds the write lock from its start; commits at the end, rolls back on any error."""
         wanted = self._engine.execution_options(begin="IMMEDIATE")
-        with self._files.writing(), wanted.connect() as connection, connection.begin():
+        begin = Connection.begin if self._keys is None else self._keys.transaction
+        with self._files.writing(), wanted.connect() as connection, begin(connection):
             yield connection
 
     @contextmanager
@@ -48,9 +54,16 @@ class Stores:
         with self._files.writing():
             yield
 
+    def copy(self, store: str, file: Path) -> None:
+        """Copy a store into a new file, as it is, but for its unused pages."""
+        with self._files.writing() as raw:
+            raw.execute(f'VACUUM "{store}" INTO ?', (str(file),))
+
     def checkpoint(self) -> None:
         """After an erasure: leave no byte of a deleted row. Raises sqlite.ErasureNotPhysical when it cannot."""
         self._files.checkpoint()
+        if self._keys is not None:
+            self._keys.checkpoint()
 
     def close(self) -> None:
         """Close the files. What was committed stays."""

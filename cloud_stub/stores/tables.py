@@ -4,14 +4,14 @@ A *record* is a row derived from an interaction: it names the interaction and th
 device heard it (`at`), when the cloud received it (`received_at`), and, once a trigger has fired for the interaction,
 which one (`deleted_by`) and when (`deleted_at`). What a rule lets stay is thereby known from the row itself, and what a
 rule erases only `after` a while is found by these columns: there is no second list of due work that could disagree with
-the data.
+the data. Under a policy that seals, `seal` numbers the key that the row's content is encrypted with (sealing.py).
 Times are RFC 3339 UTC text of one width, so that text order is time order.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -21,7 +21,25 @@ metadata = MetaData()
 STORES = ("ledger", "primary", "subsystems", "actions", "commerce", "training", "witness", "operations")
 
 #: Columns that every record has; all others are the record's fields.
-RECORD_COLUMNS = ("account", "interaction", "position", "device", "at", "received_at", "deleted_at", "deleted_by")
+RECORD_COLUMNS = (
+    "account",
+    "interaction",
+    "position",
+    "device",
+    "at",
+    "received_at",
+    "deleted_at",
+    "deleted_by",
+    "seal",
+)
+
+#: Fields of records that SQL searches or updates: they are never sealed. Both are words of ours.
+NEVER_SEALED = ("partner", "status")
+
+
+def _seal(kind: str) -> tuple[Column[Any], Index]:
+    """The number of the row's key, NULL where the row is not sealed; numbers rise, so the index grows at its end."""
+    return Column("seal", BigInteger), Index(f"{kind}_seal", "seal", sqlite_where=text("seal IS NOT NULL"))
 
 
 def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -> Table:
@@ -37,6 +55,8 @@ def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -
         Column("received_at", Text, nullable=False),
         Column("deleted_at", Text),
         Column("deleted_by", Text),
+        # Before the fields: a search for keys need not read through a recording.
+        *_seal(kind),
         *columns,
         # By account first: an index by time alone would scatter one account's rows over all of its pages, and make
         # the erasure of a thousand interactions slower the more others there are.
@@ -45,6 +65,11 @@ def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -
         schema=store,
         sqlite_with_rowid=large,
     )
+
+
+def _number(name: str) -> Column[Any]:
+    """A number that may be sealed, and is text then."""
+    return Column(name, JSON(none_as_null=True))
 
 
 _record("primary", "recording", Column("flac", LargeBinary), large=True)
@@ -67,7 +92,7 @@ _record("actions", "meeting", Column("title", Text), Column("attendee", Text), C
 _record("actions", "message", Column("recipient", Text), Column("sent_at", Text), Column("text", Text))
 _record("actions", "fact", Column("text", Text))
 _record("actions", "list_item", Column("list", Text), Column("item", Text))
-_record("actions", "timer", Column("seconds", Integer), Column("due", Text))
+_record("actions", "timer", _number("seconds"), Column("due", Text))
 
 _record("commerce", "subscription", Column("service", Text))
 _record("commerce", "order", Column("shop", Text), Column("items", Text))
@@ -80,7 +105,7 @@ for _kind, _columns in {
         "commerce",
         _kind,
         *(Column(name, Text) for name in _columns),
-        *((Column("quantity", Integer),) if _kind == "pizza" else ()),
+        *((_number("quantity"),) if _kind == "pizza" else ()),
         Column("partner", Text),
         Column("status", Text),
         Column("reference", Text),
@@ -140,6 +165,7 @@ directive = Table(
     Column("trigger", Text),
     Column("topic", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+    *_seal("directive"),
     Column("attempts", Integer, nullable=False, default=0),
     Index("directive_recipient", "recipient"),
     schema="operations",
@@ -156,6 +182,7 @@ quarantine = Table(
     Column("received_at", Text, nullable=False),
     Column("topic", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+    *_seal("quarantine"),
     Column("reason", Text, nullable=False),
     schema="operations",
     sqlite_with_rowid=False,
@@ -247,3 +274,11 @@ def kinds() -> Iterator[tuple[str, str]]:
 def fields(table: Table) -> list[str]:
     """The names of a record's own columns, in order."""
     return [column.name for column in table.columns if column.name not in RECORD_COLUMNS]
+
+
+#: Where words are, and sound: the columns that a sealing policy has encrypted. All others stay readable in every copy.
+CONTENT: dict[Table, tuple[str, ...]] = {
+    **{table: tuple(name for name in fields(table) if name not in NEVER_SEALED) for table in RECORDS.values()},
+    directive: ("payload",),
+    quarantine: ("topic", "payload", "reason"),
+}

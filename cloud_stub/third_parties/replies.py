@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, select, update
+from sqlalchemy import Row, and_, select, update
 
 from cloud_stub.batch import Batch
 from cloud_stub.contract.messages import PartnerNotice, PartnerReply
@@ -27,16 +27,16 @@ class Replies:
         asked = batch.connection.execute(select(directive).where(mine)).first()
         if asked is None:
             return
-        batch.connection.execute(delete(directive).where(mine))
+        batch.seal.erase(batch.connection, directive, mine)
         if asked.purpose == "delete":
             self._note(batch, asked, reply.outcome)
             return
         table = RECORDS["commerce", THIRD_PARTIES[reply.partner]]
-        batch.connection.execute(
-            update(table)
-            .where(table.c.account == asked.account, table.c.interaction == asked.interaction)
-            .values(status=reply.outcome, reference=reply.reference)
-        )
+        order = and_(table.c.account == asked.account, table.c.interaction == asked.interaction)
+        for row in batch.connection.execute(select(table.c.position, table.c.seal).where(order)).mappings().all():
+            reference = batch.seal.field(table, row, "reference", reply.reference)
+            one = update(table).where(order, table.c.position == row["position"])
+            batch.connection.execute(one.values(status=reply.outcome, reference=reference))
 
     def shared(self, batch: Batch, notice: PartnerNotice) -> bool:
         """Whether the third party was asked to do something in that interaction."""
@@ -52,7 +52,7 @@ class Replies:
         """Note that these requests to delete were never answered, and erase them."""
         for row in batch.connection.execute(select(directive).where(directive.c.id.in_(ids))).all():
             self._note(batch, row, "silent")
-        batch.connection.execute(delete(directive).where(directive.c.id.in_(ids)))
+        batch.seal.erase(batch.connection, directive, directive.c.id.in_(ids))
 
     def _note(self, batch: Batch, asked: Row[Any], answer: str) -> None:
         partner = asked.recipient.removeprefix("partner/")

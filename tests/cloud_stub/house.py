@@ -77,8 +77,8 @@ class Neighbourhood:
         """Directives to devices on their way, oldest first."""
         with self.house.stores.read() as connection:
             mine = select(directive).where(directive.c.recipient.startswith("device/")).order_by(directive.c.id)
-            rows = connection.execute(mine).all()
-        found = [decode(DIRECTIVES[row.purpose], row.payload) for row in rows]
+            rows = self.house.keys.seal.opened(directive, connection.execute(mine).mappings())
+        found = [decode(DIRECTIVES[row["purpose"]], row["payload"]) for row in rows]
         return [one for one in found if interaction is None or one.interaction == interaction]
 
     def answers(self, interaction: str) -> list[tuple[str, str | None]]:
@@ -87,7 +87,7 @@ class Neighbourhood:
 
     def history(self, account: str = "household") -> list[dict[str, Any]]:
         with self.house.stores.read() as connection:
-            return history(connection, account)
+            return history(connection, self.house.keys.seal, account)
 
     def left(self, account: str = "household") -> list[Left]:
         house = self.house
@@ -105,11 +105,18 @@ class Neighbourhood:
 @contextmanager
 def neighbourhood(data: Path, policy: str = "amazon-2019", **options: Any) -> Iterator[Neighbourhood]:
     """Open the cloud on that folder."""
-    with open_house(data, policy, create=True) as house:
+    with open_house(data, policy, create=True, simulated=options.pop("simulated", False)) as house:
         ingest = Ingest(
             house.stores, house.keys, house.engine, assistant(), house.clock, options.pop("zone", UTC_ZONE), **options
         )
         yield Neighbourhood(house, ingest, data)
+
+
+def sealed(folder: Path, policy: str = "amazon-2019", more: str = "") -> str:
+    """That policy, sealed, as a file in the folder; `more` is TOML."""
+    file = folder / f"{policy}-sealed.toml"
+    file.write_text(f'name = "{policy}-sealed"\nbased_on = "{policy}"\nsealed = true\n{more}')
+    return str(file)
 
 
 def ago(**period: float) -> datetime:

@@ -1,4 +1,4 @@
-"""A cloud at work that a test kills: python -m tests.faults.driver FOLDER SEED
+"""A cloud at work that a test kills: python -m tests.faults.driver FOLDER SEED POLICY
 
 Says things, deletes some, lets time pass; prints a line of JSON once an answer is committed, that is, once a device
 could have got it. Goes on until it is killed.
@@ -18,17 +18,15 @@ from cloud_stub.retention.scopes import Scope
 from cloud_stub.retention.sweeper import Sweeper
 from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, assistant
 
-POLICY = "amazon-2019"
-
 
 def marked(name: str) -> str:
     """A request whose words tell which interaction it is, wherever a byte of them is found."""
     return f"remember that my locker code is {name}"
 
 
-def main(folder: Path, seed: int) -> None:
+def main(folder: Path, seed: int, policy: str) -> None:
     chance = random.Random(seed)
-    with open_house(folder, POLICY, create=True, simulated=True) as house:
+    with open_house(folder, policy, create=True, simulated=True) as house:
         ingest = Ingest(house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE, training_share=0.5)
         cloud = Neighbourhood(house, ingest, folder)
         sweeper = Sweeper(house.stores, house.keys, house.engine, house.clock, chunk=3)
@@ -62,4 +60,4 @@ def say(line: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -16,16 +16,17 @@ from cloud_stub.batch import Incoming
 from cloud_stub.retention import ledger, scopes
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.tables import RECORDS
-from tests.cloud_stub.house import Neighbourhood, neighbourhood
-from tests.faults.driver import POLICY, marked
+from tests.cloud_stub.house import Neighbourhood, neighbourhood, sealed
+from tests.cloud_stub.test_sealing import check_keys
+from tests.faults.driver import marked
 
 KILLS = 200 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 20
 
 
-def run_and_kill(folder: Path, seed: int) -> list[dict[str, Any]]:
+def run_and_kill(folder: Path, seed: int, policy: str) -> list[dict[str, Any]]:
     """Let the driver work, kill it at a seeded moment, and return what it had answered by then."""
     chance = random.Random(seed)
-    command = [sys.executable, "-m", "tests.faults.driver", str(folder), str(seed)]
+    command = [sys.executable, "-m", "tests.faults.driver", str(folder), str(seed), policy]
     lines: list[dict[str, Any]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -42,11 +43,12 @@ def run_and_kill(folder: Path, seed: int) -> list[dict[str, Any]]:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_after_a_kill_nothing_is_half_erased_and_nothing_answered_is_gone(tmp_path: Path, seed: int) -> None:
-    lines = run_and_kill(tmp_path, seed)
+    policy = sealed(tmp_path) if seed % 2 else "amazon-2019"
+    lines = run_and_kill(tmp_path, seed, policy)
     stored = {line["stored"]: line for line in lines if "stored" in line}
     asked = {line["deleting"] for line in lines if "deleting" in line}
     deleted = {line["deleted"] for line in lines if "deleted" in line}
-    with neighbourhood(tmp_path, POLICY) as cloud:
+    with neighbourhood(tmp_path, policy) as cloud:
         there = {row["id"] for row in cloud.history()}
         assert there >= set(stored) - asked, "what was answered Stored is there unless its deletion was asked for"
         assert not there & deleted, "what was answered deleted is not"
@@ -62,6 +64,8 @@ def test_after_a_kill_nothing_is_half_erased_and_nothing_answered_is_gone(tmp_pa
         gone = set(stored) - {row["id"] for row in cloud.history()}
         left = [(file, name) for file, content in primary.items() for name in gone if words(stored, name) in content]
         assert left == []
+        if seed % 2:
+            check_keys(cloud)
 
 
 def words(stored: dict[str, dict[str, Any]], name: str) -> bytes:
