@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import RECORDS, fields
 
 #: Made up by a third party for each request.
@@ -18,13 +19,14 @@ _MADE_UP = {"reference"}
 _WHOLE_SECONDS = len("2026-06-01T09:00:00")
 
 
-def digest(connection: Connection) -> str:
+def digest(connection: Connection, seal: Seal) -> str:
     """SHA-256 in hex over every record but the witness's, in the order of store, kind and key."""
     sums = hashlib.sha256()
     for (store, kind), table in RECORDS.items():
         if store == "witness":
             continue
-        for row in connection.execute(select(table).order_by(*table.primary_key)).mappings():
+        rows = connection.execute(select(table).order_by(*table.primary_key)).mappings()
+        for row in seal.opened(table, rows):
             shown = {name: row[name] for name in (*(column.name for column in table.primary_key), "device", "at")}
             shown |= {name: _whole(row[name]) for name in ("received_at", "deleted_at")}
             shown |= {"deleted_by": row["deleted_by"]}

@@ -40,7 +40,7 @@ def export(house: House, account: str, file: Path) -> dict[str, Any]:
     """
     with house.stores.read() as connection:
         rows = left(connection, house.keys, house.policy, account, house.clock.now(), house.data)
-        shown = history(connection, account)
+        shown = history(connection, house.keys.seal, account)
         tables = list(_tables(connection, house, account))
     if not rows and not tables:
         raise CloudError(f"there is nothing of the account {account!r}.")
@@ -84,7 +84,7 @@ def _tables(connection: Connection, house: House, account: str) -> Iterator[tupl
     names = (account, acts.pseudonymous(house.keys, account))
     for table in (*RECORDS.values(), directive, quarantine, setting):
         found = connection.execute(select(table).where(table.c.account.in_(names)).order_by(*table.primary_key))
-        rows = [dict(row) for row in found.mappings()]
+        rows = house.keys.seal.opened(table, found.mappings())
         if rows:
             yield table, rows
 

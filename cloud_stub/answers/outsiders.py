@@ -30,7 +30,8 @@ def trainer(house: House) -> list[dict[str, Any]]:
         for (store, kind), table in RECORDS.items():
             if store != "training":
                 continue
-            for row in connection.execute(select(table).order_by(*table.primary_key)).mappings():
+            found = connection.execute(select(table).order_by(*table.primary_key)).mappings()
+            for row in house.keys.seal.opened(table, found):
                 content = {name: _shown(row[name]) for name in fields(table)}
                 rows.append({"account": row["account"], "at": row["at"], "kind": kind, "content": content})
     return rows

@@ -112,7 +112,7 @@ def outsiders(options: argparse.Namespace) -> int:
 def digest(options: argparse.Namespace) -> int:
     """One hash of what the stores hold."""
     with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
-        print(digests.digest(connection))
+        print(digests.digest(connection, house.keys.seal))
     return 0
 
 

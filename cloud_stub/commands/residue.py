@@ -85,7 +85,7 @@ def _wanted(house: House, options: argparse.Namespace) -> Wanted:
         if re.match(ID_PATTERN, options.about):
             interaction = options.about
             account = witness.account_of(connection, interaction)
-        known = witness.of(connection, account, interaction)
+        known = witness.of(connection, house.keys.seal, account, interaction)
     notes = [] if known else [f"The witness has no fingerprint of {options.about}: nothing was searched for."]
     return Wanted(options.about, Witness(house.stores.folder).key, known, notes=notes)
 

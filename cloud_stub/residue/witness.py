@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, select
 
 from cloud_stub.batch import Batch
 from cloud_stub.errors import CloudError
@@ -24,6 +24,7 @@ from cloud_stub.residue.needles import NEEDLE, Key
 from cloud_stub.residue.siphash import KEY_BYTES
 from cloud_stub.residue.windows import Windows
 from cloud_stub.retention import ledger
+from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import RECORDS, directive, quarantine
 
 #: Of an interaction's two rows, the one about its words and the one about its sound.
@@ -73,16 +74,17 @@ class Witness:
         batch.flush()
 
 
-def of(connection: Connection, account: str, interaction: str | None = None) -> list[Witnessed]:
+def of(connection: Connection, seal: Seal, account: str, interaction: str | None = None) -> list[Witnessed]:
     """What there is of the account, or of one of its interactions."""
     mine = _TABLE.c.account == account
     if interaction is not None:
         mine = and_(mine, _TABLE.c.interaction == interaction)
     known: dict[str, tuple[list[Kept], list[str]]] = {}
-    for row in connection.execute(select(_TABLE).where(mine).order_by(_TABLE.c.interaction, _TABLE.c.position)):
-        needles, short = known.setdefault(row.interaction, ([], []))
-        needles.append(np.frombuffer(row.needles or b"", NEEDLE))
-        short += (row.short or "").split()
+    found = connection.execute(select(_TABLE).where(mine).order_by(_TABLE.c.interaction, _TABLE.c.position)).mappings()
+    for row in seal.opened(_TABLE, found):
+        needles, short = known.setdefault(row["interaction"], ([], []))
+        needles.append(np.frombuffer(row["needles"] or b"", NEEDLE))
+        short += (row["short"] or "").split()
     return [Witnessed(account, name, np.concatenate(some), tuple(short)) for name, (some, short) in known.items()]
 
 
@@ -105,7 +107,7 @@ def settle(house: House, gone: Iterable[Witnessed]) -> int:
     with house.stores.write() as connection:
         proved = [one for one in gone if _deleted(connection, one) and not _recorded(connection, one)]
         for one in proved:
-            connection.execute(delete(_TABLE).where(_of(_TABLE, one)))
+            house.keys.seal.erase(connection, _TABLE, _of(_TABLE, one))
         decisions = [
             ledger.Decision(
                 trigger="proved",

@@ -93,7 +93,7 @@ def test_the_archive_holds_just_what_the_stores_and_third_parties_hold(week: Reh
     left: list[dict[str, Any]] = json.loads(content["left.json"])
     assert left == json.loads(json.dumps([asdict(row) for row in week.left("household")]))
     with week.house.stores.read() as connection:
-        assert json.loads(content["history.json"]) == history(connection, "household")
+        assert json.loads(content["history.json"]) == history(connection, week.house.keys.seal, "household")
         for (store, kind), table in RECORDS.items():
             rows = [dict(row) for row in connection.execute(select(table)).mappings()]
             name = f"records/{store}/{kind}.json"
@@ -120,7 +120,7 @@ def test_the_archive_holds_just_what_the_stores_and_third_parties_hold(week: Reh
 
 def history_rows(week: Rehearsal) -> list[dict[str, Any]]:
     with week.house.stores.read() as connection:
-        return history(connection, "household")
+        return history(connection, week.house.keys.seal, "household")
 
 
 def test_what_outsiders_see(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_hash_of_the_stores_sees_a_word_and_does_not_see_a_key(tmp_path: Path)
             house.play(sent)
             house.ingest.handle([said(text)])
             with house.house.stores.read() as connection:
-                hashes.append(digest.digest(connection))
+                hashes.append(digest.digest(connection, house.house.keys.seal))
     assert hashes[0] == hashes[1] != hashes[2]
 
 

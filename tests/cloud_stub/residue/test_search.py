@@ -224,7 +224,7 @@ def test_an_erasure_that_is_not_physical_is_found_out(data: Path, monkeypatch: p
         erase(cloud, secret)
         deliver(cloud)
         with cloud.house.stores.read() as connection:
-            (known,) = witness.of(connection, "household", secret)
+            (known,) = witness.of(connection, cloud.house.keys.seal, "household", secret)
         inspected = search(cloud.house, Witness(cloud.house.stores.folder).key, {secret: known.needles})
     unexplained = [finding for one in inspected for finding in one.findings if not finding.explained]
     assert bool(unexplained) == (how != "nothing")
