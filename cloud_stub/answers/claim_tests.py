@@ -145,10 +145,9 @@ def l8(policy: str) -> tuple[Verdict, str]:
         for text in UNDERLYING.values():
             house.say(text, sound=sound())
         house.delete(DEFAULT)
+        seal, now = house.house.keys.seal, house.house.clock.now()
         with house.house.stores.read() as connection:
-            coming = {
-                entry["kind"] for entry in due(connection, house.house.keys.seal, DEFAULT, house.house.clock.now())
-            }
+            coming = {entry["kind"] for entry in due(connection, seal, DEFAULT, now)}
         messages = [row.fields for row in house.left(DEFAULT) if row.kind == "message"]
         redacted = bool(messages) and messages[0]["text"] is None and messages[0]["recipient"] == "bob"
         evidence = (

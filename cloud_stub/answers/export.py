@@ -15,7 +15,7 @@ from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.residue.left import left
 from cloud_stub.retention import acts
-from cloud_stub.stores.tables import CONTENT, RECORDS, THIRD_PARTIES, directive, quarantine, setting
+from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive, quarantine, setting
 from cloud_stub.third_parties.partner import held
 from cloud_stub.voice_history import history
 
@@ -84,9 +84,7 @@ def _tables(connection: Connection, house: House, account: str) -> Iterator[tupl
     names = (account, acts.pseudonymous(house.keys, account))
     for table in (*RECORDS.values(), directive, quarantine, setting):
         found = connection.execute(select(table).where(table.c.account.in_(names)).order_by(*table.primary_key))
-        rows = [dict(row) for row in found.mappings()]
-        if table in CONTENT:
-            rows = house.keys.seal.opened(table, rows)
+        rows = house.keys.seal.opened(table, found.mappings())
         if rows:
             yield table, rows
 

@@ -140,18 +140,19 @@ class Rehearsal:
         """Deliver what is on its way: devices confirm, third parties answer, or are given up."""
         while True:
             with self.house.stores.read() as connection:
-                rows = connection.execute(select(directive).order_by(directive.c.id)).all()
+                waiting = connection.execute(select(directive).order_by(directive.c.id)).mappings()
+                rows = self.house.keys.seal.opened(directive, waiting)
             if not rows:
                 return
             messages, silent = [], []
             for row in rows:
-                room, _, name = row.recipient.partition("/")
+                room, _, name = row["recipient"].partition("/")
                 if room == "device":
-                    messages.append(Incoming(event_topic(name, Confirm.name), encode(Confirm([row.id]))))
+                    messages.append(Incoming(event_topic(name, Confirm.name), encode(Confirm([row["id"]]))))
                     continue
-                reply = self._skills[name].answer(decode(PartnerRequest, row.payload))
+                reply = self._skills[name].answer(decode(PartnerRequest, row["payload"]))
                 if reply is None:
-                    silent.append(row.id)
+                    silent.append(row["id"])
                 else:
                     messages.append(Incoming(partner_topic(name, "reply"), encode(reply)))
             self.ingest.give_up(silent)

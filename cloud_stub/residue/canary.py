@@ -15,22 +15,16 @@ from cloud_stub.stores.tables import RECORDS, fields, quarantine
 #: No device can be registered for an account of this name.
 ACCOUNT = "~canary"
 
-#: The number of no key: those of records are positive.
-NO_KEY = -1
-
 
 def words() -> str:
     """Three words that were never said before."""
     return " ".join(secrets.token_hex(6) for _ in range(3))
 
 
-def put(stores: Stores, text: str, *, sealed: bool) -> None:
-    """Write the canary into every kind of record, and among the rejects, and let it reach the files.
-
-    Where the folder is `sealed` its rows name a key that there never was: it has to be readable to be found.
-    """
+def put(stores: Stores, text: str) -> None:
+    """Write the canary into every kind of record, and among the rejects, and let it reach the files."""
     now = rfc3339(SystemClock().now())
-    common = {"account": ACCOUNT, "interaction": new_id(), "received_at": now, "seal": NO_KEY if sealed else None}
+    common = {"account": ACCOUNT, "interaction": new_id(), "received_at": now}
     with stores.write() as connection:
         _remove(connection)
         for table in RECORDS.values():

@@ -68,6 +68,7 @@ class Rules:
 
     def record(self, table: Table, row: Row) -> Left:
         """Of a record in one of the stores."""
+        (row,) = self.keys.seal.opened(table, [row])
         if row["seal"] is not None:
             return Left(str(table.schema), table.name, row["interaction"], {}, DESTROYED, UNREADABLE)
         trigger, since = self._fired(row)
@@ -84,6 +85,7 @@ class Rules:
         What was queued before a deletion that covers its interaction has been deleted with it; two kinds are no part of
         that (Engine.plan): requests to delete, and a task on its way to a third party whose record a rule keeps.
         """
+        (row,) = self.keys.seal.opened(table, [row])
         words = {name: _shown(row[name]) for name in _SHOWN[table.name]}
         case = ("operations", table.name)
         for scope in self.deletions(row["account"]):

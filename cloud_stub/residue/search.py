@@ -105,7 +105,7 @@ class _Searcher:
     def prove(self, house: House, bird: Needles) -> None:
         """Put the canary into the stores, look for it there, and take it out."""
         try:
-            canary.put(house.stores, self._words, sealed=house.policy.sealed)
+            canary.put(house.stores, self._words)
             self._proved = {f"cloud/{store}" for store in STORES if self._reader.read(house.stores.files[store], bird)}
         finally:
             canary.take(house.stores)

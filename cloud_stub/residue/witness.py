@@ -80,8 +80,8 @@ def of(connection: Connection, seal: Seal, account: str, interaction: str | None
     if interaction is not None:
         mine = and_(mine, _TABLE.c.interaction == interaction)
     known: dict[str, tuple[list[Kept], list[str]]] = {}
-    rows = connection.execute(select(_TABLE).where(mine).order_by(_TABLE.c.interaction, _TABLE.c.position)).mappings()
-    for row in seal.opened(_TABLE, rows):
+    found = connection.execute(select(_TABLE).where(mine).order_by(_TABLE.c.interaction, _TABLE.c.position)).mappings()
+    for row in seal.opened(_TABLE, found):
         needles, short = known.setdefault(row["interaction"], ([], []))
         needles.append(np.frombuffer(row["needles"] or b"", NEEDLE))
         short += (row["short"] or "").split()

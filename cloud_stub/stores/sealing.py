@@ -60,6 +60,8 @@ class Seal:
         CloudError where the content does not open.
         """
         found = [dict(row) for row in rows]
+        if table not in CONTENT:
+            return found
         ring = self.keys.ring(row["seal"] for row in found)
         for row in found:
             seal = row["seal"]

@@ -51,7 +51,7 @@ SAID = (
     "remember that my locker is number forty two",
     "what am i allergic to",
 )
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @cache
@@ -130,6 +130,7 @@ def shown(cloud: Neighbourhood) -> dict[str, Any]:
                 for row in house.keys.seal.opened(table, connection.execute(select(table)).mappings())
             ]
             for table in CONTENT
+            if table.schema != "witness"
         }
         ahead = due(connection, house.keys.seal, "household", house.clock.now())
         counts = status(connection)
@@ -142,7 +143,7 @@ def shown(cloud: Neighbourhood) -> dict[str, Any]:
         **rows,
     }
     known = {interaction for interaction, _, _ in messages()}
-    text = _ID.sub(lambda found: found[0] if found[0] in known else "an id", json.dumps(answers, default=repr))
+    text = ID.sub(lambda found: found[0] if found[0] in known else "an id", json.dumps(answers, default=repr))
     return {name: _sorted(value) for name, value in json.loads(text.replace("-sealed", "")).items()}
 
 

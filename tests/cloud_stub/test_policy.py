@@ -283,7 +283,7 @@ BROKEN = {
     "unknown key of the policy": (
         "sealed = false",
         "seeled = false",
-        "unknown key 'seeled'. A policy has based_on, name",
+        "unknown key 'seeled'. A policy has backups, based_on, name",
     ),
     "no name": ('name = "amazon-2019"', "", 'name is missing or not of lower-case letters.* Write name = "my-policy"'),
     "bad name": ('name = "amazon-2019"', 'name = "Amazon 2019"', 'name is missing or not .* Write name = "my-policy"'),
