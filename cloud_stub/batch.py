@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, select
 
 from cloud_stub import accounts
 from cloud_stub.contract.messages import Directive, Forgotten, Part, Stored, directive_topic, encode, new_id
@@ -12,6 +12,7 @@ from cloud_stub.retention import household, scopes
 from cloud_stub.retention.household import Household
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.scopes import Scope
+from cloud_stub.stores.repository import insert_missing
 from cloud_stub.stores.tables import RECORDS, directive, seen
 
 
@@ -117,7 +118,7 @@ class Batch:
     def flush(self) -> None:
         """Write the rows, so that a query of this transaction finds them."""
         for table, rows in self._rows.items():
-            self.connection.execute(insert(table).prefix_with("OR IGNORE", dialect="sqlite"), rows)
+            self.connection.execute(insert_missing(self.connection, table), rows)
         self._rows.clear()
 
     def deleted(self, origin: Origin) -> bool:

@@ -14,6 +14,7 @@ from cloud_stub.retention import policy as policies
 from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.policy import Policy
+from cloud_stub.stores import address
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.tables import setting
@@ -35,18 +36,27 @@ class House:
 
 @contextmanager
 def open_house(
-    data: Path, policy: str | None = None, *, create: bool = False, simulated: bool | datetime = False
+    data: Path,
+    policy: str | None = None,
+    *,
+    store: str | None = None,
+    create: bool = False,
+    simulated: bool | datetime = False,
 ) -> Iterator[House]:
     """Open the data folder, and finish any deletion that a crash interrupted before anything can be read.
 
     Without `policy` the folder's own holds: the one that it was last served with. A folder once opened with `simulated`
-    (a time to begin at, or True for now) keeps its simulated clock. Raises CloudError where there is no such folder
-    (unless `create`), or where it cannot be read or written.
+    (a time to begin at, or True for now) keeps its simulated clock. `store` is the address of the PostgreSQL database
+    that the stores are in; with `create` the folder remembers it, without a password. Raises CloudError where there is
+    no such folder (unless `create`), or where it or the database cannot be read or written.
     """
     if not create and not (data / "cloud").is_dir():
         raise CloudError(f"nothing is stored in {data}. Start with: cloud-stub serve --data {data}")
     try:
-        stores = Stores(data)
+        database = address.of_folder(data / "cloud", store)
+        stores = Stores(data, database)
+        if database is not None and create:
+            address.remember(stores.folder, database)
         keys = Keys(data)
     except OSError as error:
         raise CloudError(f"the data folder {data} cannot be used: {error}. Choose another with --data.") from error

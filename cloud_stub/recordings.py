@@ -4,11 +4,12 @@ import io
 from dataclasses import replace
 
 import soundfile
-from sqlalchemy import and_, insert, select
+from sqlalchemy import and_, select
 
 from cloud_stub.batch import Batch, Incoming, Origin
 from cloud_stub.contract.messages import MAX_RECORDING_BYTES, new_id, rfc3339, time_of
 from cloud_stub.retention.scopes import Scope
+from cloud_stub.stores.repository import insert_missing
 from cloud_stub.stores.tables import RECORDS
 
 _SAMPLE_RATE_HZ = 16_000
@@ -55,7 +56,7 @@ def sample(batch: Batch, origin: Origin) -> None:
         .join(chosen, and_(chosen.c.account == recording.c.account, chosen.c.interaction == recording.c.interaction))
         .where(recording.c.account == origin.account, recording.c.interaction == origin.interaction)
     )
-    batch.connection.execute(insert(copy).prefix_with("OR IGNORE", dialect="sqlite").from_select(names, picked))
+    batch.connection.execute(insert_missing(batch.connection, copy).from_select(names, picked))
 
 
 def drop(batch: Batch, origin: Origin) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+import filelock
 from sqlalchemy import ColumnElement, Connection, Table, and_, false, insert, or_, select, union, update
 
 from cloud_stub.contract.messages import PartnerRequest, encode, new_id, partner_topic, rfc3339
@@ -22,7 +23,7 @@ from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.rules import Rule, Trigger
 from cloud_stub.retention.scopes import NEVER, Scope
 from cloud_stub.stores.keys import Keys
-from cloud_stub.stores.repository import Stores
+from cloud_stub.stores.repository import Stores, insert_missing
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 from cloud_stub.stores.tables import (
     RECORDS,
@@ -60,6 +61,7 @@ class Engine:
         """Finishes what an earlier run left undone before anything can be read."""
         self._stores, self._keys, self._clock = stores, keys, clock
         self.policy = policy
+        self._turn = filelock.FileLock(stores.folder / "deletions.lock")
         # After a crash a log may still hold what a sweep erased, and a page what nobody has scrubbed.
         with suppress(ErasureNotPhysical):
             self._stores.checkpoint()
@@ -80,18 +82,22 @@ class Engine:
         """
         finished = 0
         # Again and again: a deletion may have named others on its way (scopes.name_strays).
-        while waiting := self._unfinished():
-            for scope in waiting:
-                with self._stores.write() as connection:
-                    scopes.name_strays(connection, scope)
-                self.ask(scope)
-                self.act(scope)
+        while self._unfinished():
+            # One program at a time, so that a third party is asked once; another may have finished it meanwhile.
+            with self._turn:
+                waiting = self._unfinished()
+                for scope in waiting:
+                    with self._stores.write() as connection:
+                        scopes.name_strays(connection, scope)
+                    self.ask(scope)
+                    self.act(scope)
                 self._stores.checkpoint()
-                if scope.trigger == "account_closed" and self._entry_rule().action == "pseudonymise":
-                    self._keys.destroy(scope.account)
-                # Marked only now: had we crashed before this, the next start would see to it.
-                with self._stores.write() as connection:
-                    scopes.done(connection, scope, self._now())
+                for scope in waiting:
+                    if scope.trigger == "account_closed" and self._entry_rule().action == "pseudonymise":
+                        self._keys.destroy(scope.account)
+                    # Marked only now: had we crashed before this, the next start would see to it.
+                    with self._stores.write() as connection:
+                        scopes.done(connection, scope, self._now())
             finished += len(waiting)
         return finished
 
@@ -239,7 +245,7 @@ class Engine:
                     decision = self._decision(scope.account, step, cause=cause)
                     ledger.append(connection, self._keys, self._clock.now(), [decision])
             if asked:
-                connection.execute(insert(directive).prefix_with("OR IGNORE"), asked)
+                connection.execute(insert_missing(connection, directive), asked)
 
     def _decision(self, name: str, step: Step, *, cause: str) -> Decision:
         return Decision(

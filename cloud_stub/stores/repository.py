@@ -1,14 +1,16 @@
-"""The stores of one data folder behind one connection: open, read, write, and forget physically."""
+"""The stores of one data folder, in files or in a database: open, read, write, and forget physically."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.pool import StaticPool
 
-from cloud_stub.stores import sqlite
+from cloud_stub.stores import postgres, sqlite
 from cloud_stub.stores.tables import STORES, metadata
 
 #: SQLite calls the first file of a connection main.
@@ -18,11 +20,20 @@ _SCHEMAS = {STORES[0]: "main"}
 class Stores:
     """All stores of a data folder. One thread at a time; other processes may work on the same folder."""
 
-    def __init__(self, data: Path) -> None:
-        """Open, and create what is missing, under `data`/cloud. Raises OSError where that cannot be written."""
+    def __init__(self, data: Path, database: URL | None = None) -> None:
+        """Open, and create what is missing: files under `data`/cloud, or schemas of that PostgreSQL database.
+
+        Raises OSError where the folder cannot be written, CloudError where the database cannot be used.
+        """
         self.folder = data / "cloud"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
+        self.files: dict[str, Path] = {}
+        self._files: sqlite.Files | postgres.Database
+        if database is not None:
+            self._files = postgres.Database(database)
+            self._engine = self._files.engine
+            return
         self.files = {store: self.folder / f"{store}.db" for store in STORES}
         self._files = sqlite.Files(self.files)
         self._engine = _engine(self._files.connection)
@@ -56,6 +67,13 @@ class Stores:
         """Close the files. What was committed stays."""
         self._files.close()
         self._engine.dispose()
+
+
+def insert_missing(connection: Connection, table: Table) -> Insert:
+    """An INSERT for that connection that leaves alone what is there already."""
+    if connection.dialect.name == "sqlite":
+        return sqlite_dialect.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def _engine(raw: sqlite3.Connection) -> Engine:

@@ -11,9 +11,14 @@ Times are RFC 3339 UTC text of one width, so that text order is time order.
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, text
+from sqlalchemy import Text as PlainText
+from sqlalchemy.dialects.postgresql import TEXT
 
 metadata = MetaData()
+
+#: Text that is compared byte by byte, as SQLite does: times and ids are sorted and compared as text.
+Text = PlainText().with_variant(TEXT(collation="C"), "postgresql")
 
 #: The stores in the order in which SQLite commits them when a transaction spans several (each file is atomic by
 #: itself only). The ledger comes first: a decision is written before it is carried out. `operations` comes last: a row
@@ -22,6 +27,9 @@ STORES = ("ledger", "primary", "subsystems", "actions", "commerce", "training", 
 
 #: Columns that every record has; all others are the record's fields.
 RECORD_COLUMNS = ("account", "interaction", "position", "device", "at", "received_at", "deleted_at", "deleted_by")
+
+
+_MARKED = text("deleted_at IS NOT NULL")
 
 
 def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -> Table:
@@ -41,7 +49,7 @@ def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -
         # By account first: an index by time alone would scatter one account's rows over all of its pages, and make
         # the erasure of a thousand interactions slower the more others there are.
         Index(f"{kind}_received_at", "account", "received_at"),
-        Index(f"{kind}_deleted_at", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
+        Index(f"{kind}_deleted_at", "deleted_at", sqlite_where=_MARKED, postgresql_where=_MARKED),
         schema=store,
         sqlite_with_rowid=large,
     )
@@ -67,7 +75,7 @@ _record("actions", "meeting", Column("title", Text), Column("attendee", Text), C
 _record("actions", "message", Column("recipient", Text), Column("sent_at", Text), Column("text", Text))
 _record("actions", "fact", Column("text", Text))
 _record("actions", "list_item", Column("list", Text), Column("item", Text))
-_record("actions", "timer", Column("seconds", Integer), Column("due", Text))
+_record("actions", "timer", Column("seconds", BigInteger), Column("due", Text))
 
 _record("commerce", "subscription", Column("service", Text))
 _record("commerce", "order", Column("shop", Text), Column("items", Text))
