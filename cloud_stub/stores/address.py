@@ -30,7 +30,7 @@ def parse(given: str) -> URL:
 
 def shown(url: URL) -> str:
     """The address without any password."""
-    bare = url.set(drivername="postgresql", password=None).difference_update_query(_SECRETS)
+    bare = url._replace(drivername="postgresql", password=None).difference_update_query(_SECRETS)
     return bare.render_as_string(hide_password=False)
 
 

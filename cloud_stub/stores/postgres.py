@@ -79,14 +79,18 @@ class Database:
         one moment and write nothing: SQLite's names, so that stores need not know which they are.
         """
         self._shown = address.shown(url)
+        self.engine = _engine(url)
+        # A connection of its own for what runs outside of transactions, and must not wait long for readers.
+        self._upkeep = _create(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         try:
-            self.engine = _engine(url)
-            # A connection of its own for what runs outside of transactions, and must not wait long for readers.
-            self._upkeep = _create(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
             with self.engine.execution_options(begin="IMMEDIATE").begin() as connection:
                 self._create_tables(connection)
         except DBAPIError as error:
+            self.close()
             raise self._explained(error) from error
+        except CloudError:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -114,7 +118,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections. What was committed stays."""
-        self._upkeep.dispose()
+        self.engine.dispose()
 
     def _create_tables(self, connection: Connection) -> None:
         version = connection.dialect.server_version_info or ()
@@ -151,10 +155,10 @@ class Database:
 
 def _create(url: URL, **options: Any) -> Engine:
     """An engine on that database. Raises CloudError where the driver is missing."""
-    if "connect_timeout" not in url.query:
-        url = url.update_query_dict({"connect_timeout": "10"})
+    # A server that does not answer is given up, not waited for.
+    given = {"connect_timeout": "10"} | dict(url.query) | {"client_encoding": "utf8"}
     try:
-        return create_engine(url, **options)
+        return create_engine(url.set(query=given), **options)
     except ImportError as error:
         raise CloudError(
             f"PostgreSQL needs the driver psycopg ({error}). Install it: pip install 'residual-echo[postgres]'"
