@@ -97,6 +97,8 @@ class Ingest:
             for message, received_at in events:
                 self._one(batch, message, received_at)
             batch.flush()
+            for recipient, ids in batch.confirmed.items():
+                outgoing.confirm(connection, ids, recipient)
             self._witness.note(batch)
             now = self._clock.now()
             accounts.heard(connection, batch.heard, rfc3339(now))
@@ -227,8 +229,7 @@ class Ingest:
 
     def _confirm(self, batch: Batch, message: Incoming, origin: Origin) -> None:
         confirmed = decode(Confirm, message.payload)
-        batch.flush()
-        outgoing.confirm(batch.connection, confirmed.directives, f"device/{origin.device}")
+        batch.confirmed.setdefault(f"device/{origin.device}", []).extend(confirmed.directives)
 
     def _error(self, batch: Batch, message: Incoming, origin: Origin) -> None:  # noqa: ARG002 - all takers alike
         trouble = decode(DeviceError, message.payload)

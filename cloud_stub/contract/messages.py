@@ -300,7 +300,9 @@ def decode(kind: type[M], payload: bytes | bytearray) -> M:
     try:
         message = msgspec.json.decode(payload, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"no {kind.__name__} message: {error}") from error
+        # An unknown field's name is repeated, whatever it is.
+        said = str(error).replace("\0", "\\u0000")
+        raise ValueError(f"no {kind.__name__} message: {said}") from error
     if b"\\u0000" in payload and _NUL.search(payload):
         raise ValueError(f"no {kind.__name__} message: a text holds a NUL character (\\u0000). Leave it out.")
     return message

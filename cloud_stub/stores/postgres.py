@@ -30,7 +30,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import TEXT, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
@@ -134,7 +134,7 @@ class Database:
         for store in STORES:
             if store not in there:
                 connection.execute(CreateSchema(store))
-        metadata.create_all(connection)
+        _tables().create_all(connection)
         _untidy.create(connection, checkfirst=True)
 
     def _explained(self, error: DBAPIError) -> CloudError:
@@ -151,6 +151,19 @@ class Database:
                 "Is the server running, and are host, port and user right? --store postgresql://USER@HOST:PORT/NAME"
             )
         return CloudError(f"PostgreSQL at {self._shown} cannot be used: {said}. {remedy}")
+
+
+def _tables() -> MetaData:
+    """The tables with text that is compared byte by byte, as SQLite does: times and ids are compared and sorted as text.
+
+    Said of the columns alone: said of the types, SQLAlchemy would say it of every value too, where it is no syntax.
+    """
+    made = MetaData()
+    for table in metadata.sorted_tables:
+        for column in table.to_metadata(made).c:
+            if isinstance(column.type, Text):
+                column.type = TEXT(collation="C")
+    return made
 
 
 def _create(url: URL, **options: Any) -> Engine:

@@ -11,14 +11,9 @@ Times are RFC 3339 UTC text of one width, so that text order is time order.
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, text
-from sqlalchemy import Text as PlainText
-from sqlalchemy.dialects.postgresql import TEXT
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
-
-#: Text that is compared byte by byte, as SQLite does: times and ids are sorted and compared as text.
-Text = PlainText().with_variant(TEXT(collation="C"), "postgresql")
 
 #: The stores in the order in which SQLite commits them when a transaction spans several (each file is atomic by
 #: itself only). The ledger comes first: a decision is written before it is carried out. `operations` comes last: a row

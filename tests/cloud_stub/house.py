@@ -105,7 +105,7 @@ class Neighbourhood:
 @contextmanager
 def neighbourhood(data: Path, policy: str = "amazon-2019", **options: Any) -> Iterator[Neighbourhood]:
     """Open the cloud on that folder."""
-    with open_house(data, policy, create=True) as house:
+    with open_house(data, policy, store=options.pop("store", None), create=True) as house:
         ingest = Ingest(
             house.stores, house.keys, house.engine, assistant(), house.clock, options.pop("zone", UTC_ZONE), **options
         )
