@@ -67,6 +67,8 @@ class Batch:
     """Those of the accounts that are closed."""
     heard: set[str] = field(default_factory=set)
     """The accounts that said something."""
+    confirmed: dict[str, list[str]] = field(default_factory=dict)
+    """By recipient, the directives that it says it has acted on."""
     words: dict[Origin, dict[str, str]] = field(default_factory=dict)
     """The texts of each interaction's records, by the field they are in, for the witness."""
     sounds: dict[Origin, bytes] = field(default_factory=dict)

@@ -62,6 +62,7 @@ _SHARED = {
     "data": _options(
         ("--data", {"type": Path, "metavar": "DIR", "help": "the data folder (default: the user's own)"}),
         ("--policy", {"metavar": "NAME|FILE", "help": "a shipped policy or a file (default: the folder's own)"}),
+        ("--store", {"metavar": "URL", "help": "postgresql://USER@HOST:PORT/DATABASE (default: the folder's own)"}),
     ),
     "json": _options(("--json", {"action": "store_true", "help": "print JSON and nothing else on standard output"})),
     "account": _options(("account", {"nargs": "?", "default": "household", "help": "whose (default: household)"})),
@@ -81,6 +82,7 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--embedded-broker", action="store_true", help="start a broker on 127.0.0.1; needs no other")
     serve.add_argument("--port", type=int, default=1883, help="of the embedded broker; 0 for any free one")
     serve.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto to be told to save after deletions")
+    serve.add_argument("--worker", metavar="NAME", help="one of several that share PostgreSQL and one subscription")
     serve.add_argument("--training-share", type=float, default=0.1, metavar="SHARE", help="0 to 1 (default 0.1)")
     serve.add_argument("--time-zone", metavar="ZONE", help="the household's, such as Europe/Berlin (default: system's)")
     serve.add_argument(

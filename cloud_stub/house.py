@@ -17,7 +17,7 @@ from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, k
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.storage import storage_problems
-from cloud_stub.stores import backups
+from cloud_stub.stores import address, backups
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.tables import CONTENT, setting
@@ -39,19 +39,28 @@ class House:
 
 @contextmanager
 def open_house(
-    data: Path, policy: str | None = None, *, create: bool = False, simulated: bool | datetime = False
+    data: Path,
+    policy: str | None = None,
+    *,
+    store: str | None = None,
+    create: bool = False,
+    simulated: bool | datetime = False,
 ) -> Iterator[House]:
     """Open the data folder; finish any deletion or restore that a crash cut off before anything can be read.
 
     Without `policy` the folder's own holds: the one that it was last served with. A folder once opened with `simulated`
-    (a time to begin at, or True for now) keeps its simulated clock. Raises CloudError where there is no such folder
-    (unless `create`), or where it cannot be read or written.
+    (a time to begin at, or True for now) keeps its simulated clock. `store` is the address of the PostgreSQL database
+    that the stores are in; with `create` the folder remembers it, without a password. Raises CloudError where there is
+    no such folder (unless `create`), or where it or the database cannot be read or written.
     """
     if not create and not (data / "cloud").is_dir():
         raise CloudError(f"nothing is stored in {data}. Start with: cloud-stub serve --data {data}")
     try:
+        database = address.of_folder(data / "cloud", store)
         keys = Keys(data)
-        stores = Stores(data, keys.seal.keys)
+        stores = Stores(data, database, keys.seal.keys)
+        if database is not None and create:
+            address.remember(stores.folder, database)
     except OSError as error:
         raise CloudError(f"the data folder {data} cannot be used: {error}. Choose another with --data.") from error
     try:
@@ -88,7 +97,7 @@ def _policy(stores: Stores, keys: Keys, wanted: str | None) -> Policy:
         before = connection.execute(remembered).scalar()
     loaded = policies.load(wanted or before or DEFAULT_POLICY)
     # The one place that knows where the records are.
-    for problem in storage_problems(loaded, postgres=False, backups=backups.exist(stores.folder)):
+    for problem in storage_problems(loaded, postgres=not stores.files, backups=backups.exist(stores.folder)):
         raise CloudError(problem)
     _check_seals(stores, keys, loaded)
     keys.seal.on = loaded.sealed

@@ -54,6 +54,7 @@ DELETION_OFF = "Deleting by voice is switched off. It can be switched on with: c
 #: Quarantine is for finding out what went wrong, not for keeping sound.
 QUARANTINED_BYTES = 4096
 
+_SENDER = re.compile(r"echo/v1/([a-z0-9][a-z0-9_-]{0,63})/event/")
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -90,12 +91,14 @@ class Ingest:
                 # Another program may have set it forward: it must not fall back to our time.
                 self._clock.forward(kept_time(connection) or self._clock.shown())
             events = [(message, rfc3339(self._clock.now())) for message in messages]
-            devices = {message.topic.split("/")[2] for message in messages if message.topic.count("/") > 2}
+            devices = {sender[1] for message in messages if (sender := _SENDER.match(message.topic))}
             interactions = {name.decode() for message in messages for name in _named(message)}
             batch = Batch(connection, self._keys.seal, devices, interactions, self._engine.policy)
             for message, received_at in events:
                 self._one(batch, message, received_at)
             batch.flush()
+            for recipient, ids in batch.confirmed.items():
+                outgoing.confirm(connection, batch.seal, ids, recipient)
             self._witness.note(batch)
             now = self._clock.now()
             accounts.heard(connection, batch.heard, rfc3339(now))
@@ -111,7 +114,7 @@ class Ingest:
         try:
             device, event, interaction = read_event_topic(message.topic)
         except ValueError as error:
-            sender = re.match(r"echo/v1/([a-z0-9][a-z0-9_-]{0,63})/event/", message.topic)
+            sender = _SENDER.match(message.topic)
             if sender is None:
                 self._quarantine(batch, message, _nobody(received_at), str(error))
             else:
@@ -226,8 +229,7 @@ class Ingest:
 
     def _confirm(self, batch: Batch, message: Incoming, origin: Origin) -> None:
         confirmed = decode(Confirm, message.payload)
-        batch.flush()
-        outgoing.confirm(batch.connection, batch.seal, confirmed.directives, f"device/{origin.device}")
+        batch.confirmed.setdefault(f"device/{origin.device}", []).extend(confirmed.directives)
 
     def _error(self, batch: Batch, message: Incoming, origin: Origin) -> None:  # noqa: ARG002 - all takers alike
         trouble = decode(DeviceError, message.payload)
@@ -294,7 +296,8 @@ class Ingest:
                 "account": origin.account,
                 "interaction": interaction,
                 "received_at": origin.received_at,
-                "topic": message.topic[:500],
+                # No topic may hold a NUL character (MQTT 3.1.1, 1.5.3), but a broker may let it pass.
+                "topic": message.topic[:500].replace("\0", "\ufffd"),
                 "payload": message.payload[:QUARANTINED_BYTES],
                 "reason": reason[:2000],
             },
@@ -304,7 +307,8 @@ class Ingest:
 def _named(message: Incoming) -> list[bytes]:
     """The interaction ids that a message names, in its topic or at the head of its JSON, torn as it may be."""
     if "/event/recording/" in message.topic:
-        return [message.topic.rsplit("/", 1)[1].encode()]
+        name = message.topic.rsplit("/", 1)[1]
+        return [name.encode()] if re.fullmatch(ID_PATTERN, name) else []
     return _UUID.findall(message.payload[:200])[:1]
 
 

@@ -39,3 +39,9 @@ def connect(made: mqtt.Client, address: BrokerAddress) -> None:
             "--broker mqtt://HOST:PORT, or use --embedded-broker."
         ) from error
     made.loop_start()
+
+
+def keep_connecting(made: mqtt.Client, address: BrokerAddress) -> None:
+    """Start the client's thread, which connects as soon as somebody listens, and whenever it has lost the broker."""
+    made.connect_async(address.host, address.port, keepalive=30)
+    made.loop_start()

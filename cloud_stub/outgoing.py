@@ -17,6 +17,9 @@ LONGEST_REPEAT_S = 60.0
 #: emulator's third parties answer at once or never.
 DELETION_ATTEMPTS = 2
 
+#: Messages sent in one turn, between two batches of what has arrived.
+AT_ONCE = 1000
+
 Publish = Callable[[str, bytes], None]
 
 
@@ -32,8 +35,9 @@ class Outgoing:
         """Send what is new or unconfirmed for too long. Returns ids of deletion requests that nobody answers."""
         now = time.monotonic()
         with self._stores.read() as connection:
-            waiting = connection.execute(select(directive.c.id, directive.c.purpose, directive.c.attempts)).all()
-            due = [row for row in waiting if self._due.get(row.id, (0.0, 0.0))[0] <= now]
+            known = select(directive.c.id, directive.c.purpose, directive.c.attempts).order_by(directive.c.id)
+            waiting = connection.execute(known).all()
+            due = [row for row in waiting if self._due.get(row.id, (0.0, 0.0))[0] <= now][:AT_ONCE]
             silent = [row.id for row in due if row.purpose == "delete" and row.attempts >= DELETION_ATTEMPTS]
             ids = [row.id for row in due if row.id not in silent]
             messages = _messages(connection, self._seal, ids)
@@ -62,7 +66,9 @@ def count(connection: Connection) -> int:
 
 def confirm(connection: Connection, seal: Seal, ids: list[str], recipient: str) -> None:
     """Erase what that recipient has confirmed; it cannot confirm another's."""
-    seal.erase(connection, directive, and_(directive.c.id.in_(ids), directive.c.recipient == recipient))
+    for first in range(0, len(ids), AT_ONCE):
+        some = directive.c.id.in_(ids[first : first + AT_ONCE])
+        seal.erase(connection, directive, and_(some, directive.c.recipient == recipient))
 
 
 def _messages(connection: Connection, seal: Seal, ids: list[str]) -> list[tuple[str, str, bytes]]:

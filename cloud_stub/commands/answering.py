@@ -11,10 +11,9 @@ from cloud_stub.answers import compare_page, provenance
 from cloud_stub.answers import digest as digests
 from cloud_stub.answers import export as exporting
 from cloud_stub.answers import outsiders as others
-from cloud_stub.commands.common import data_folder, print_json
+from cloud_stub.commands.common import data_folder, opened, print_json
 from cloud_stub.contract.trace import Sent, load
 from cloud_stub.errors import CloudError
-from cloud_stub.house import open_house
 from cloud_stub.traces import locate
 
 
@@ -55,7 +54,7 @@ def claims(options: argparse.Namespace) -> int:
 
 def trace(options: argparse.Namespace) -> int:
     """Where an utterance went."""
-    with open_house(data_folder(options), options.policy) as house:
+    with opened(options) as house:
         graph = provenance.trace(house, options.interaction)
     if graph is None:
         raise CloudError(f"nothing is known of {options.interaction}. Its id is in: cloud-stub history")
@@ -70,7 +69,7 @@ def trace(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Everything of an account in one archive."""
-    with open_house(data_folder(options), options.policy) as house:
+    with opened(options) as house:
         manifest = exporting.export(house, options.account, options.file)
     if options.json:
         print_json(manifest)
@@ -89,7 +88,7 @@ def outsiders(options: argparse.Namespace) -> int:
         raise CloudError(f"nothing is stored in {data}. Start with: cloud-stub serve --data {data}")
     # First, as it reads files that nobody in this process may have open.
     disk = others.finder(data)
-    with open_house(data, options.policy) as house:
+    with opened(options) as house:
         held, samples = others.developers(house, options.account), others.trainer(house)
     if options.json:
         print_json({"developers": held, "trainer": samples, "disk": disk})
@@ -111,7 +110,7 @@ def outsiders(options: argparse.Namespace) -> int:
 
 def digest(options: argparse.Namespace) -> int:
     """One hash of what the stores hold."""
-    with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
+    with opened(options) as house, house.stores.read() as connection:
         print(digests.digest(connection, house.keys.seal))
     return 0
 

@@ -5,10 +5,10 @@ import re
 from typing import Any
 
 from cloud_stub import accounts
-from cloud_stub.commands.common import data_folder, print_json
+from cloud_stub.commands.common import opened, print_json
 from cloud_stub.contract.messages import ID_PATTERN, new_id, rfc3339
 from cloud_stub.errors import CloudError
-from cloud_stub.house import House, open_house
+from cloud_stub.house import House
 from cloud_stub.retention import household, receipt
 from cloud_stub.retention.clock import SimulatedClock, keep_time
 from cloud_stub.retention.engine import Step
@@ -24,7 +24,7 @@ def erase(options: argparse.Namespace) -> int:
         raise CloudError("say what to erase: --interaction ID, or --since TIME and/or --until TIME, or --all.")
     if options.interaction is not None and not re.match(ID_PATTERN, options.interaction):
         raise CloudError(f"{options.interaction!r} is no interaction's id. See: cloud-stub history {options.account}")
-    with open_house(data_folder(options), options.policy) as house:
+    with opened(options) as house:
         now = house.clock.now()
         scope = Scope(
             id=new_id(),
@@ -44,7 +44,7 @@ def erase(options: argparse.Namespace) -> int:
 
 def close_account(options: argparse.Namespace) -> int:
     """Close an account for good."""
-    with open_house(data_folder(options), options.policy) as house:
+    with opened(options) as house:
         now = rfc3339(house.clock.now())
         scope = Scope(new_id(), options.account, now, until=now, trigger="account_closed")
         with house.stores.read() as connection:
@@ -60,7 +60,7 @@ def close_account(options: argparse.Namespace) -> int:
 def settings(options: argparse.Namespace) -> int:
     """Show a household's settings, or change one."""
     name, value = options.name, options.value
-    with open_house(data_folder(options), options.policy) as house:
+    with opened(options) as house:
         if name is not None and value is None:
             raise CloudError(f"say what {name} should be: {', '.join(SETTINGS.get(name, ('yes', 'no')))}.")
         if name is not None:
@@ -81,7 +81,7 @@ def settings(options: argparse.Namespace) -> int:
 
 def register(options: argparse.Namespace) -> int:
     """Give a device to an account."""
-    with open_house(data_folder(options), options.policy, create=True) as house, house.stores.write() as connection:
+    with opened(options, create=True) as house, house.stores.write() as connection:
         accounts.register(connection, house.clock, options.device, options.account, child=options.child)
     print(f"{options.device} belongs to {options.account}; from now on only registered devices are listened to")
     return 0
@@ -93,7 +93,7 @@ def advance(options: argparse.Namespace) -> int:
         period = Period(options.period)
     except ValueError as error:
         raise CloudError(f"{error}. Write P18M, P30D or PT1H.") from error
-    with open_house(data_folder(options), options.policy) as house:
+    with opened(options) as house:
         if not isinstance(house.clock, SimulatedClock):
             raise CloudError(
                 "this folder lives in the machine's time. Start it with: cloud-stub serve --simulated-clock"

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from cloud_stub.commands.common import data_folder, print_json
+from cloud_stub.commands.common import data_folder, opened, print_json
 from cloud_stub.due import due as due_soon
 from cloud_stub.errors import CloudError
 from cloud_stub.house import open_house
@@ -19,7 +19,7 @@ from cloud_stub.voice_history import history as said
 
 def history(options: argparse.Namespace) -> int:
     """The household's voice history."""
-    with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
+    with opened(options) as house, house.stores.read() as connection:
         rows = said(connection, house.keys.seal, options.account)
     if options.json:
         print_json(rows)
@@ -35,9 +35,8 @@ def history(options: argparse.Namespace) -> int:
 
 def left(options: argparse.Namespace) -> int:
     """What is left of an account; exit code 1 where something is unexplained."""
-    data = data_folder(options)
-    with open_house(data, options.policy) as house, house.stores.read() as connection:
-        rows = records_left(connection, house.keys, house.policy, options.account, house.clock.now(), data)
+    with opened(options) as house, house.stores.read() as connection:
+        rows = records_left(connection, house.keys, house.policy, options.account, house.clock.now(), house.data)
         proofs = witnessed(connection, options.account)
         name = house.policy.name
     unexplained = sum(row.rule is None for row in rows)
@@ -53,7 +52,7 @@ def left(options: argparse.Namespace) -> int:
 
 def due(options: argparse.Namespace) -> int:
     """What will ring, fire, be met or be charged."""
-    with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
+    with opened(options) as house, house.stores.read() as connection:
         entries = due_soon(connection, house.keys.seal, options.account, house.clock.now())
     if options.json:
         print_json(entries)
@@ -68,7 +67,7 @@ def due(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Counts."""
-    with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
+    with opened(options) as house, house.stores.read() as connection:
         numbers = counts(connection)
     if options.json:
         print_json(numbers)
@@ -80,7 +79,7 @@ def status(options: argparse.Namespace) -> int:
 
 def ledger_verify(options: argparse.Namespace) -> int:
     """Check the chain, and hold receipts against it; exit code 1 where it is broken."""
-    with open_house(data_folder(options), None) as house, house.stores.read() as connection:
+    with open_house(data_folder(options), store=options.store) as house, house.stores.read() as connection:
         wrong = list(ledger.verify(connection))
         for file in options.receipts:
             given = read_receipt(file)

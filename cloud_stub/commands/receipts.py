@@ -5,16 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cloud_stub.commands.common import data_folder, print_json
+from cloud_stub.commands.common import opened, print_json
 from cloud_stub.commands.look import read_receipt
 from cloud_stub.errors import CloudError
-from cloud_stub.house import open_house
 from cloud_stub.retention import receipt
 
 
 def listed(options: argparse.Namespace) -> int:
     """The deletions that the ledger knows of."""
-    with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
+    with opened(options) as house, house.stores.read() as connection:
         rows = receipt.listed(connection)
     if options.json:
         print_json(rows)
@@ -28,7 +27,7 @@ def listed(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """A deletion's receipt, the last one's by default."""
-    with open_house(data_folder(options), options.policy) as house, house.stores.read() as connection:
+    with opened(options) as house, house.stores.read() as connection:
         known = receipt.listed(connection)
         if not known:
             raise CloudError("nothing has been deleted yet, so there is no receipt.")

@@ -13,11 +13,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from cloud_stub.commands.common import data_folder, print_json
+from cloud_stub.commands.common import opened, print_json
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import ID_PATTERN
 from cloud_stub.errors import CloudError
-from cloud_stub.house import House, open_house
+from cloud_stub.house import House
 from cloud_stub.residue import brokers, witness
 from cloud_stub.residue.needles import NEEDLE, Key
 from cloud_stub.residue.places import Place
@@ -32,7 +32,7 @@ from cloud_stub.stores.sqlite import ErasureNotPhysical
 
 def run(options: argparse.Namespace) -> int:
     """Search, report, and let the witness forget what is proved to be gone. Exit code 1 for anything unexplained."""
-    with open_house(data_folder(options), options.policy) as house:
+    with opened(options) as house:
         wanted = _wanted(house, options)
         messages, notes = _kept_by_broker(options)
         try:

@@ -3,16 +3,17 @@
 import argparse
 import json
 import logging
+import re
 import sys
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tzlocal
 
 from cloud_stub import serve
-from cloud_stub.commands.common import data_folder
+from cloud_stub.commands.common import data_folder, opened
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.messages import DEVICE_PATTERN
 from cloud_stub.errors import CloudError
-from cloud_stub.house import open_house
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,17 +24,22 @@ def run(options: argparse.Namespace) -> int:
     if not 0 <= share <= 1:
         raise CloudError(f"--training-share {share} is no share. Give a number from 0 to 1.")
     data = data_folder(options)
+    worker = _worker(options)
     with (
-        serve.lock(data),
-        open_house(data, options.policy, create=True, simulated=options.simulated_clock or False) as house,
+        serve.lock(data, worker),
+        opened(options, create=True, simulated=options.simulated_clock or False) as house,
     ):
+        if worker and house.stores.files:
+            raise CloudError(
+                "SQLite has one writer: several workers need --store postgresql://USER@HOST:PORT/DATABASE."
+            )
         embedded = None
         if options.embedded_broker:
             from cloud_stub.broker import EmbeddedBroker  # noqa: PLC0415 - only where one is wanted
 
             embedded = EmbeddedBroker(options.port)
         where = embedded.address if embedded else _address(options.broker)
-        server = serve.Server(house, where, zone, share, options.broker_pid)
+        server = serve.Server(house, where, zone, share, worker, options.broker_pid)
         ready = {"ready": True, "broker": str(where), "data": str(data), "policy": house.policy.name}
         if options.json:
             print(json.dumps(ready), flush=True)
@@ -44,6 +50,19 @@ def run(options: argparse.Namespace) -> int:
         if embedded:
             embedded.stop()
     return 0
+
+
+def _worker(options: argparse.Namespace) -> str | None:
+    """The worker's name. Raises CloudError where it is none, or where workers cannot share messages."""
+    name: str | None = options.worker
+    if name is not None and not re.match(DEVICE_PATTERN, name):
+        raise CloudError(f"{name!r} is no name for a worker. Use lower-case letters, digits, - and _, up to 64.")
+    if name is not None and options.embedded_broker:
+        raise CloudError(
+            "the embedded broker cannot share messages between workers. Start one that can (mosquitto -p 1883), and "
+            "give its address with --broker."
+        )
+    return name
 
 
 def _address(url: str) -> BrokerAddress:

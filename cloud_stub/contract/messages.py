@@ -291,13 +291,21 @@ def read_event_topic(topic: str) -> tuple[str, str, str | None]:
 
 M = TypeVar("M", bound=Struct)
 
+#: A NUL character as JSON can say it, and not every store can keep it: not where the backslash is itself escaped.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 
 def decode(kind: type[M], payload: bytes | bytearray) -> M:
     """`payload` as a message of that kind. Raises ValueError naming what is wrong and what was expected."""
     try:
-        return msgspec.json.decode(payload, type=kind)
+        message = msgspec.json.decode(payload, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"no {kind.__name__} message: {error}") from error
+        # An unknown field's name is repeated, whatever it is.
+        said = str(error).replace("\0", "\\u0000")
+        raise ValueError(f"no {kind.__name__} message: {said}") from error
+    if b"\\u0000" in payload and _NUL.search(payload):
+        raise ValueError(f"no {kind.__name__} message: a text holds a NUL character (\\u0000). Leave it out.")
+    return message
 
 
 def encode(message: Struct) -> bytes:

@@ -22,7 +22,6 @@ from cloud_stub.residue.reading import Reader, reader
 from cloud_stub.residue.scan import MEMORY_MIB, scan
 from cloud_stub.residue.windows import of_text
 from cloud_stub.stores import sqlite
-from cloud_stub.stores.tables import STORES
 
 Verdict = Literal["clean", "residue explained", "residue UNEXPLAINED", "not inspectable"]
 Progress = Callable[[int, int, str], None]
@@ -30,6 +29,9 @@ Progress = Callable[[int, int, str], None]
 
 IN_PLACE = "proved in place"
 ON_A_COPY = "proved on a copy"
+
+#: Why stores in a database are not searched.
+NO_FILES = "its tables and its log are the server's files; what erases there is sealed storage"
 NOT_TAKEN_OUT = "the canary could not be taken out again"
 
 
@@ -89,6 +91,8 @@ def search(
                 inspected.append(searcher.inspect(judge, place))
                 done += inspected[-1].bytes
             progress(done, whole, "")
+        if not house.stores.files:
+            inspected.append(Inspected("postgresql", "not inspectable", NO_FILES, 0, 0, ()))
     kept = list(messages)
     return [*inspected, searcher.messages(kept)] if kept else inspected
 
@@ -106,7 +110,8 @@ class _Searcher:
         """Put the canary into the stores, look for it there, and take it out."""
         try:
             canary.put(house.stores, self._words)
-            self._proved = {f"cloud/{store}" for store in STORES if self._reader.read(house.stores.files[store], bird)}
+            files = house.stores.files.items()
+            self._proved = {f"cloud/{store}" for store, file in files if self._reader.read(file, bird)}
         finally:
             canary.take(house.stores)
 

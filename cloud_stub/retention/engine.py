@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+import filelock
 from sqlalchemy import ColumnElement, Connection, Table, and_, false, insert, or_, select, union, update
 
 from cloud_stub.contract.messages import PartnerRequest, encode, new_id, partner_topic, rfc3339
@@ -60,6 +61,7 @@ class Engine:
         """Finishes what an earlier run left undone before anything can be read."""
         self._stores, self._keys, self._clock = stores, keys, clock
         self.policy = policy
+        self._turn = filelock.FileLock(stores.folder / "deletions.lock")
         # After a crash a log may still hold what a sweep erased, a page what nobody has scrubbed, and the key file keys
         # of rows that are gone: any transaction sees to those.
         with self._stores.write():
@@ -83,17 +85,21 @@ class Engine:
         """
         finished = 0
         # Again and again: a deletion may have named others on its way (scopes.name_strays).
-        while waiting := self._unfinished():
-            for scope in waiting:
-                with self._stores.write() as connection:
-                    scopes.name_strays(connection, scope)
-                self.ask(scope)
-                self.act(scope)
+        while self._unfinished():
+            # One program at a time, so that a third party is asked once; another may have finished it meanwhile.
+            with self._turn:
+                waiting = self._unfinished()
+                for scope in waiting:
+                    with self._stores.write() as connection:
+                        scopes.name_strays(connection, scope)
+                    self.ask(scope)
+                    self.act(scope)
                 self._stores.checkpoint()
-                self.forget_name(scope)
-                # Marked only now: had we crashed before this, the next start would see to it.
-                with self._stores.write() as connection:
-                    scopes.done(connection, scope, self._now())
+                for scope in waiting:
+                    self.forget_name(scope)
+                    # Marked only now: had we crashed before this, the next start would see to it.
+                    with self._stores.write() as connection:
+                        scopes.done(connection, scope, self._now())
             finished += len(waiting)
         return finished
 

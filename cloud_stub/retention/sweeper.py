@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, literal, null, select
 
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.retention import acts, household, ledger
@@ -167,10 +167,9 @@ class Sweeper:
         """Do what the rule says to the rows with these primary keys."""
         columns = list(job.table.primary_key)
         if job.rule.action == "erase":
-            # The driver's own executemany: at this rate the statement builder would cost more than the deletion.
-            where = " AND ".join(f"{column.name} = ?" for column in columns)
-            statement = f'DELETE FROM "{job.store}"."{job.kind}" WHERE {where}'  # noqa: S608 - names of ours
-            connection.exec_driver_sql(statement, keys)
+            one = delete(job.table).where(*(column == bindparam(f"old_{column.name}") for column in columns))
+            names = [f"old_{column.name}" for column in columns]
+            connection.execute(one, [dict(zip(names, key, strict=True)) for key in keys])
             return
         for key in keys:
             here = and_(*(column == value for column, value in zip(columns, key, strict=True)))

@@ -1,16 +1,24 @@
-"""The stores of one data folder behind one connection: open, read, write, and forget physically."""
+"""The stores of one data folder, in files or in a database: open, read, write, and forget physically."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.pool import StaticPool
 
-from cloud_stub.stores import sqlite
+from cloud_stub.errors import CloudError
+from cloud_stub.stores import postgres, sqlite
 from cloud_stub.stores.record_keys import RecordKeys
 from cloud_stub.stores.tables import STORES, metadata
+
+#: Why there is no backup of a database.
+NOT_OURS = (
+    "backups of PostgreSQL are the database's own business: use pg_dump. The keys of sealed records are not in it."
+)
 
 #: SQLite calls the first file of a connection main.
 _SCHEMAS = {STORES[0]: "main"}
@@ -19,15 +27,22 @@ _SCHEMAS = {STORES[0]: "main"}
 class Stores:
     """All stores of a data folder. One thread at a time; other processes may work on the same folder."""
 
-    def __init__(self, data: Path, keys: RecordKeys | None = None) -> None:
-        """Open, and create what is missing, under `data`/cloud. Raises OSError where that cannot be written.
+    def __init__(self, data: Path, database: URL | None = None, keys: RecordKeys | None = None) -> None:
+        """Open, and create what is missing: files under `data`/cloud, or schemas of that PostgreSQL database.
 
-        The `keys` of sealed records follow what each transaction commits.
+        The `keys` of sealed records follow what each transaction commits. Raises OSError where the folder cannot be
+        written, CloudError where the database cannot be used.
         """
         self._keys = keys
         self.folder = data / "cloud"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
+        self.files: dict[str, Path] = {}
+        self._files: sqlite.Files | postgres.Database
+        if database is not None:
+            self._files = postgres.Database(database)
+            self._engine = self._files.engine
+            return
         self.files = {store: self.folder / f"{store}.db" for store in STORES}
         self._files = sqlite.Files(self.files)
         self._engine = _engine(self._files.connection)
@@ -55,7 +70,9 @@ class Stores:
             yield
 
     def copy(self, store: str, file: Path) -> None:
-        """Copy a store into a new file, as it is, but for its unused pages."""
+        """Copy a store into a new file, as it is, but for its unused pages. Raises CloudError on PostgreSQL."""
+        if not isinstance(self._files, sqlite.Files):
+            raise CloudError(NOT_OURS)
         with self._files.writing() as raw:
             raw.execute(f'VACUUM "{store}" INTO ?', (str(file),))
 
@@ -69,6 +86,13 @@ class Stores:
         """Close the files. What was committed stays."""
         self._files.close()
         self._engine.dispose()
+
+
+def insert_missing(connection: Connection, table: Table) -> Insert:
+    """An INSERT for that connection that leaves alone what is there already."""
+    if connection.dialect.name == "sqlite":
+        return sqlite_dialect.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def _engine(raw: sqlite3.Connection) -> Engine:

@@ -20,10 +20,11 @@ from typing import Any
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import ColumnElement, Connection, LargeBinary, RowMapping, Table, delete, insert, null, update
+from sqlalchemy import ColumnElement, Connection, LargeBinary, RowMapping, Table, delete, null, update
 
 from cloud_stub.errors import CloudError
 from cloud_stub.stores.record_keys import RecordKeys, derived
+from cloud_stub.stores.repository import insert_missing
 from cloud_stub.stores.tables import CONTENT
 
 #: A row to be written, or as it was read.
@@ -45,7 +46,7 @@ class Seal:
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write rows; one that is there already stays as it is."""
-        statement = insert(table).prefix_with("OR IGNORE", dialect="sqlite")
+        statement = insert_missing(connection, table)
         if not self.on or table not in CONTENT:
             connection.execute(statement, rows)
             return

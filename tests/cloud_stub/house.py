@@ -105,7 +105,8 @@ class Neighbourhood:
 @contextmanager
 def neighbourhood(data: Path, policy: str = "amazon-2019", **options: Any) -> Iterator[Neighbourhood]:
     """Open the cloud on that folder."""
-    with open_house(data, policy, create=True, simulated=options.pop("simulated", False)) as house:
+    simulated, store = options.pop("simulated", False), options.pop("store", None)
+    with open_house(data, policy, create=True, simulated=simulated, store=store) as house:
         ingest = Ingest(
             house.stores, house.keys, house.engine, assistant(), house.clock, options.pop("zone", UTC_ZONE), **options
         )
