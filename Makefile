@@ -25,6 +25,9 @@ check: .venv/test
 soak: .venv/test
 	RESIDUAL_ECHO_SOAK=1 $(BIN)/python -m pytest -m "" --timeout 3600
 
+bench: .venv/cloud
+	$(BIN)/python -m benchmarks.retention
+
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, or_, select, update
 
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.retention.policy import Policy
@@ -35,7 +36,7 @@ def carry_out(
     # For silence the rule's period is over when the trigger fires; for the others it begins then.
     at_once = rule.after is None or trigger == "inactive"
     if rule.action == "erase" and at_once:
-        keys.seal.erase(connection, table, where)
+        change(connection, keys, table, rule, where)
         return
     if "deleted_at" not in table.c:
         return
@@ -108,22 +109,31 @@ def change(
     where: ColumnElement[bool],
     mark: Mapping[str, str] | None = None,
 ) -> None:
-    """Redact the rule's fields, or put pseudonyms in the place of account and interaction, in the rows of `where`.
+    """Erase the rows of `where`, redact the rule's fields in them, or put pseudonyms for account and interaction.
 
     `mark` sets columns of the rows whose identity changes, which nobody can find by their old names afterwards.
     """
+    if rule.action == "erase":
+        keys.seal.erase(connection, table, where)
+        return
     if rule.action == "redact":
         keys.seal.redact(connection, table, [name for name in rule.fields if name in fields(table)], where)
         return
     key = list(table.primary_key)
+    moves = []
     for row in connection.execute(select(*key).where(where)).mappings().all():
-        new = {"account": pseudonymous(keys, row["account"])}
-        new["interaction"] = MARK + keys.pseudonym(row["account"], row["interaction"])
+        said = MARK + keys.pseudonym(row["account"], row["interaction"])
+        other = dict(row) | {"account": pseudonymous(keys, row["account"]), "interaction": said}
         # The same record was here before, if its message came again after all memory of it had ended.
-        keys.seal.erase(connection, table, and_(*(column == (dict(row) | new)[column.name] for column in key)))
-        # When somebody said something tells who it was, to whoever has another list of times.
-        one = update(table).where(*(column == row[column.name] for column in key))
-        connection.execute(one.values(**new, device="", **(mark or {})))
+        keys.seal.erase(connection, table, and_(*(column == other[column.name] for column in key)))
+        moves.append({f"old_{name}": row[name] for name in row} | {f"new_{name}": other[name] for name in other})
+    if not moves:
+        return
+    old = [column == bindparam(f"old_{column.name}") for column in key]
+    # When somebody said something tells who it was, to whoever has another list of times.
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("account", "interaction")}
+    values |= {"device": "", **(mark or {})}
+    connection.execute(update(table).where(*old).values(values), moves)
 
 
 def undone(table: Table, rule: Rule) -> ColumnElement[bool]:

@@ -3,11 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from cloud_stub.errors import CloudError
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.rules import SETTINGS, allowed
+from cloud_stub.stores.tables import account as accounts
 from cloud_stub.stores.tables import setting
 
 #: The kinds of record that a setting is about. When it is narrowed, the rules for setting_changed hold for these.
@@ -44,6 +45,14 @@ def of(connection: Connection, policy: Policy, account: str) -> Household:
 def words(own: Household) -> dict[str, Any]:
     """The settings' values in the words in which they are set, by name."""
     return {name: {True: "yes", False: "no"}.get(value, value) for name, value in asdict(own).items()}
+
+
+def auto_deletes(connection: Connection, policy: Policy) -> list[tuple[str, str]]:
+    """(account, ISO 8601 period) of every account whose interactions count as deleted once they are so old."""
+    own = and_(setting.c.account == accounts.c.account, setting.c.name == "auto_delete")
+    wish = func.coalesce(setting.c.value, policy.settings["auto_delete"])
+    wished = select(accounts.c.account, wish).select_from(accounts.outerjoin(setting, own)).where(wish != "never")
+    return [(name, period) for name, period in connection.execute(wished.order_by(accounts.c.account))]
 
 
 def change(connection: Connection, account: str, name: str, value: str, now: str) -> None:

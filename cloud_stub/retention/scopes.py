@@ -46,12 +46,12 @@ class Scope:
         mine = table.c.account == self.account
         if self.interaction is not None:
             return and_(mine, table.c.interaction == self.interaction)
-        by_device = table.c.at <= (self.until or "")
-        by_cloud = table.c.received_at <= self.requested_at
+        taken = table.c.received_at <= self.requested_at
         if self.since is not None:
-            by_device = and_(by_device, table.c.at >= self.since)
-            by_cloud = and_(by_cloud, table.c.received_at >= self.since)
-        return and_(mine, or_(by_device, by_cloud))
+            taken = and_(taken, table.c.received_at >= self.since)
+        if self.until:
+            taken = or_(taken, table.c.at.between(self.since or "", self.until))
+        return and_(mine, taken)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

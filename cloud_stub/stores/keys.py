@@ -6,12 +6,16 @@ destroys a record's makes its content unreadable, in every copy at once (sealing
 
 import secrets
 from collections.abc import Iterable
-from hmac import digest as _digest
+from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloud_stub.stores import sqlite
 from cloud_stub.stores.record_keys import RecordKeys
 from cloud_stub.stores.sealing import Seal
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 
 class Keys:
@@ -26,18 +30,18 @@ class Keys:
         with self._files.writing() as keys:
             keys.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
             keys.execute("CREATE TABLE IF NOT EXISTS signing_key (only INTEGER PRIMARY KEY, key BLOB NOT NULL)")
-        self._cache: dict[str, bytes] = {}
+        self._cache: dict[str, tuple[_Hash, _Hash]] = {}
         self.seal = Seal(RecordKeys(self._files))
 
     def pseudonym(self, account: str, name: str) -> str:
         """HMAC-SHA256 of `name` under the account's key, 128 bits in hex; the key is made at first use."""
-        key = self._cache.get(account) or self._load(account)
-        return _digest(key, name.encode(), "sha256")[:16].hex()
+        self.prepare([account])
+        return _hmac(self._cache[account], name)
 
     def pseudonyms(self, subjects: Iterable[tuple[str, str]]) -> str:
         """The pseudonyms of (account, interaction) pairs, parted by spaces; the keys are prepared."""
         cache = self._cache
-        return " ".join([_digest(cache[name], said.encode(), "sha256")[:16].hex() for name, said in subjects if said])
+        return " ".join([_hmac(cache[name], said) for name, said in subjects if said])
 
     def prepare(self, accounts: Iterable[str]) -> None:
         """Load the keys of many accounts at once, and make those that are missing in one transaction."""
@@ -45,18 +49,15 @@ class Keys:
         if not missing:
             return
         # Another process may make a key at the same moment: whichever row is there in the end is the key.
-        with self._files.writing() as keys:
+        with self._files.writing() as keys, keys:
             keys.execute("BEGIN IMMEDIATE")
             made = [(account, secrets.token_bytes(32)) for account in missing]
             keys.executemany("INSERT INTO account_key VALUES (?, ?) ON CONFLICT DO NOTHING", made)
+            found = {}
             for account in missing:
                 (key,) = keys.execute("SELECT key FROM account_key WHERE account = ?", (account,)).fetchone()
-                self._cache[account] = bytes(key)
-            keys.execute("COMMIT")
-
-    def _load(self, account: str) -> bytes:
-        self.prepare([account])
-        return self._cache[account]
+                found[account] = _states(key)
+        self._cache |= found
 
     def signing_key(self) -> bytes:
         """The 32 bytes of the Ed25519 key that signs receipts, made at first use."""
@@ -68,7 +69,7 @@ class Keys:
 
     def identity(self) -> str:
         """Tells this key file from all others, in words that give nothing away."""
-        return _digest(self.signing_key(), b"identity", "sha256")[:16].hex()
+        return _hmac(_states(self.signing_key()), "identity")
 
     def destroy(self, account: str) -> None:
         """Erase the account's key, physically: from now on nobody can tell whom its pseudonyms meant."""
@@ -81,3 +82,16 @@ class Keys:
         """Close the file."""
         self.seal.keys.close()
         self._files.close()
+
+
+def _states(key: bytes) -> tuple["_Hash", "_Hash"]:
+    """HMAC-SHA256 after the key and before the message (RFC 2104): hmac's own objects take twice as long to copy."""
+    block = key.ljust(64, b"\0")
+    return sha256(bytes(byte ^ 0x36 for byte in block)), sha256(bytes(byte ^ 0x5C for byte in block))
+
+
+def _hmac(states: tuple["_Hash", "_Hash"], message: str) -> str:
+    inner, outer = states[0].copy(), states[1].copy()
+    inner.update(message.encode())
+    outer.update(inner.digest())
+    return outer.hexdigest()[:32]

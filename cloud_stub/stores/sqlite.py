@@ -20,7 +20,7 @@ from cloud_stub.stores import scrub
 
 BUSY_TIMEOUT_S = 10.0
 
-#: A log of this many bytes is written back at the end of the transaction that made it so long.
+#: Once the logs have this many bytes, the longest is written back at the end of the transaction that made it so long.
 LONG_LOG = 4_000_000
 
 #: Databases that are open in this process, by path: see Files.close.
@@ -41,11 +41,12 @@ class Files:
         Every file is in WAL mode with synchronous=FULL (a commit survives a power cut) and secure_delete, which is read
         back: some builds of SQLite compile it out. Raises ErasureNotPhysical where it is not in force.
         """
-        self._paths = [file.absolute() for file in files.values()]
-        self._lock = filelock.FileLock(self._paths[0].with_suffix(".lock"))
+        names = ["main", *list(files)[1:]]
+        self._paths = {name: file.absolute() for name, file in zip(names, files.values(), strict=True)}
+        self._lock = filelock.FileLock(self._paths["main"].with_suffix(".lock"))
         with self._lock:
-            self.connection = _connect(files)
-            for path in self._paths:
+            self.connection = _connect(self._paths)
+            for path in self._paths.values():
                 _open[path] += 1
                 if path not in _descriptors:
                     _descriptors[path] = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
@@ -55,8 +56,9 @@ class Files:
         """Write while this block runs: nobody else does, and no log is truncated under it."""
         with self._lock:
             yield self.connection
-            if sum(_size(_log(path)) for path in self._paths) > LONG_LOG:
-                self._write_back()
+            sizes = {name: _size(_log(path)) for name, path in self._paths.items()}
+            if sum(sizes.values()) > LONG_LOG:
+                self._write_back(max(sizes, key=sizes.__getitem__))
 
     def checkpoint(self, patience_s: float = BUSY_TIMEOUT_S) -> None:
         """Leave no deleted row in any log nor in the unused part of any page.
@@ -78,40 +80,42 @@ class Files:
         with self._lock:
             self._write_back()
             self.connection.close()
-            for path in self._paths:
+            for path in self._paths.values():
                 _open[path] -= 1
                 # Closing any descriptor of a file drops every lock that this process holds on it (POSIX), SQLite's
                 # too: so ours is closed only when no connection of this process is left.
                 if not _open[path]:
                     os.close(_descriptors.pop(path))
 
-    def _write_back(self) -> bool:
-        """Checkpoint, scrub what was written, truncate the logs. Returns False where a reader stands in the way.
+    def _write_back(self, only: str | None = None) -> bool:
+        """Checkpoint, scrub what was written, truncate the logs, or the log of one file. False if a reader hinders it.
 
         In this order, so that a crash in between leaves the log, and with it the list of the pages to scrub.
         """
-        if not any(_size(_log(path)) for path in self._paths):
+        paths = [path for name, path in self._paths.items() if only in {None, name}]
+        if not any(_size(_log(path)) for path in paths):
             return True
+        checkpoint = f'PRAGMA "{only}".wal_checkpoint' if only else "PRAGMA wal_checkpoint"
         # How long to wait for readers is the caller's to say, not SQLite's.
         self.connection.execute("PRAGMA busy_timeout=0")
         try:
-            if self.connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0]:
+            if self.connection.execute(f"{checkpoint}(FULL)").fetchone()[0]:
                 return False
-            for path in self._paths:
+            for path in paths:
                 scrub.scrub(_descriptors[path], scrub.pages_in_log(_log(path)))
-            return not self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            return not self.connection.execute(f"{checkpoint}(TRUNCATE)").fetchone()[0]
         finally:
             self.connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
 
 
 def _connect(files: Mapping[str, Path]) -> sqlite3.Connection:
-    (_, main), *others = files.items()
+    main, *others = files
     connection = sqlite3.connect(
-        main, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S, cached_statements=512
+        files[main], isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S, cached_statements=512
     )
-    for name, file in others:
-        connection.execute("ATTACH DATABASE ? AS ?", (str(file), name))
-    for name in ["main", *(name for name, _ in others)]:
+    for name in others:
+        connection.execute("ATTACH DATABASE ? AS ?", (str(files[name]), name))
+    for name in files:
         for pragma, value in (("journal_mode", "wal"), ("synchronous", "full"), ("secure_delete", "on")):
             connection.execute(f'PRAGMA "{name}".{pragma}={value}')
         if connection.execute(f'PRAGMA "{name}".secure_delete').fetchone()[0] != 1:

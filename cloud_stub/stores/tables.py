@@ -67,7 +67,7 @@ def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -
         # By account first: an index by time alone would scatter one account's rows over all of its pages, and make
         # the erasure of a thousand interactions slower the more others there are.
         Index(f"{kind}_received_at", "account", "received_at"),
-        Index(f"{kind}_deleted_at", "deleted_at", sqlite_where=_MARKED, postgresql_where=_MARKED),
+        Index(f"{kind}_deleted_at", "account", "deleted_at", sqlite_where=_MARKED, postgresql_where=_MARKED),
         schema=store,
         sqlite_with_rowid=large,
     )

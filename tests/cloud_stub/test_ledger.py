@@ -1,5 +1,6 @@
 """The ledger proves what was decided: any change of it is found, and it says of whom only to who has the key."""
 
+import hmac
 import json
 import sqlite3
 import subprocess
@@ -300,6 +301,13 @@ def test_a_pseudonym_is_stable_and_another_for_another_name_or_account(
     assert same.pseudonym("household", name) == pseudonym
     assert one.pseudonym("neighbours", name) != pseudonym
     assert (one.pseudonym("household", other) == pseudonym) == (name == other)
+
+
+def test_a_pseudonym_is_an_hmac_under_the_accounts_key(tmp_path: Path, keys: Keys) -> None:
+    shown = keys.pseudonym("household", INTERACTIONS[0])
+    with closing(sqlite3.connect(tmp_path / "cloud" / "keys.db")) as file:
+        ((key,),) = file.execute("SELECT key FROM account_key")
+    assert shown == hmac.digest(key, INTERACTIONS[0].encode(), "sha256").hex()[:32]
 
 
 @pytest.fixture(scope="module")

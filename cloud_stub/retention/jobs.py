@@ -1,0 +1,102 @@
+"""Where a sweep finds the rows that are due, without reading those that are not.
+
+Rows lie by account first, so a sweep goes account by account. No statement here reads more than a chunk of rows that
+are due, or a few accounts that have none.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+
+from cloud_stub.contract.messages import rfc3339
+from cloud_stub.retention import acts
+from cloud_stub.retention.acts import MARKED
+from cloud_stub.retention.rules import Rule, Trigger
+from cloud_stub.stores.tables import scope
+
+#: Accounts looked at in one statement: what a rule has redacted stays, and is looked at again.
+ACCOUNTS = 50
+
+
+@dataclass(frozen=True)
+class Job:
+    """Rows of one table that one rule says something about, once they are old enough."""
+
+    store: str
+    kind: str
+    table: Table
+    rule: Rule
+    trigger: Trigger
+
+    def before(self, now: datetime) -> str:
+        """Times up to this one are due."""
+        assert self.rule.after is not None
+        return rfc3339(self.rule.after.before(now))
+
+    @cached_property
+    def search(self) -> Select[str, str]:
+        """(account, interaction) of rows that are due when times up to `before` are, `limit` at most.
+
+        Account by account, from `start` on: each is found from the one before it, so that no rows are read but those
+        that are due. For an account that has none the interaction is None, and at the end the account is None as well.
+        """
+        columns = self.table.c
+        # Only what is marked is in the index of the marks.
+        listed = columns.deleted_at.is_not(None) if self.trigger in MARKED else true()
+        first = select(func.min(columns.account).label("account"), literal(1).label("number"))
+        name = first.where(columns.account >= bindparam("start"), listed).cte("name", recursive=True)
+        following = select(func.min(columns.account)).where(columns.account > name.c.account, listed)
+        another = and_(name.c.account.is_not(None), name.c.number < ACCOUNTS)
+        name = name.union_all(select(following.scalar_subquery(), name.c.number + 1).where(another))
+        mine = name.outerjoin(self.table, self._due(name.c.account, bindparam("before")))
+        return select(name.c.account, self._interaction).select_from(mine).limit(bindparam("limit"))
+
+    def subjects(self, name: str, before: str, limit: int) -> Select[str, str]:
+        """(account, interaction) of the account's first rows that are due."""
+        return select(self.table.c.account, self._interaction).where(self.first(name, before, limit))
+
+    @cached_property
+    def erasure(self) -> Delete:
+        """Deletes all rows of the account `name` that are due when times up to `before` are."""
+        return delete(self.table).where(self._due(bindparam("name"), bindparam("before")))
+
+    def first(self, name: str, before: str, limit: int) -> ColumnElement[bool]:
+        """The account's first rows that are due when times up to `before` are."""
+        key = list(self.table.primary_key)
+        due = select(*key).where(self._due(name, before)).order_by(self._since, *key)
+        return tuple_(*key).in_(due.limit(limit))
+
+    def _due(self, name: Any, before: Any) -> ColumnElement[bool]:
+        columns = self.table.c
+        marked = columns.deleted_by == self.trigger if self.trigger in MARKED else true()
+        return and_(columns.account == name, self._since <= before, marked, acts.undone(self.table, self.rule))
+
+    @property
+    def _since(self) -> ColumnElement[str]:
+        if self.trigger in MARKED:
+            return self.table.c.deleted_at
+        return self.table.c.requested_at if self.table is scope else self.table.c.received_at
+
+    @property
+    def _interaction(self) -> ColumnElement[str]:
+        """What a row's interaction is called, "" where it has none, and None where there is no row."""
+        columns = self.table.c
+        called = func.coalesce(columns.interaction, "") if "interaction" in columns else literal("")
+        return case((columns.account.is_not(None), called))
