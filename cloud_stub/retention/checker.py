@@ -11,6 +11,20 @@ _RULE_KEYS = {"store", "kind", "trigger", "action", "fields", "to", "after", "be
 _POLICY_KEYS = {"name", "title", "sealed", "based_on", "settings", "backups", "rule"}
 _SOURCE = re.compile(r"L([1-9]|1[0-2])|F[1-3]|W1")
 
+#: When third parties can be asked, and what can be done to the operator's own workings besides keeping them. Whatever a
+#: rule says of records is carried out; this is all that is carried out of anything else.
+_ASKED = dict.fromkeys(("user_delete", "account_closed", "third_party_request", "inactive"), "ask")
+_QUEUE = dict.fromkeys((*_ASKED, "age"), "erase")
+_HOUSEHOLD = dict.fromkeys(("age", "account_closed"), "erase")
+_WORKINGS = {
+    **dict.fromkeys(("seen", "directive", "quarantine"), _QUEUE),
+    **dict.fromkeys(("setting", "account", "device"), _HOUSEHOLD),
+    "scope": {"age": "erase"},
+    "entry": {"account_closed": "pseudonymise"},
+}
+#: Those of them that can also be erased some time after they were asked to be.
+_LATER = ("account", "device")
+
 
 def header_problems(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(key, what is wrong with it and the remedy) for the policy's own keys."""
@@ -81,6 +95,7 @@ def rule_problems(entry: Any) -> Iterator[str]:
             yield f"store {store!r} has none of the kinds {', '.join(kinds)}. It has {held}."
     yield from _action_problems(entry, [tables.RECORDS[pair] for pair in tables.RECORDS if _named(pair, stores, kinds)])
     yield from _third_party_problems(entry)
+    yield from _idle_problems(entry)
     yield from _reason_problems(entry)
 
 
@@ -117,6 +132,22 @@ def _third_party_problems(entry: dict[str, Any]) -> Iterator[str]:
         yield f"{action!r} promises too much of what a third party holds. Write keep or ask."
     if action == "ask" and entry.get("to") in list(tables.THIRD_PARTIES) and theirs != [entry["to"]]:
         yield f'to = "{entry["to"]}" goes with store = "third_parties/{entry["to"]}", and no other.'
+
+
+def _idle_problems(entry: dict[str, Any]) -> Iterator[str]:
+    """What a rule promises that nothing carries out."""
+    action = entry.get("action")
+    for store, kind in tables.kinds():
+        theirs = store.startswith("third_parties/") and action == "ask"
+        named = _named((store, kind), names(entry.get("store")), names(entry.get("kind")))
+        if not named or not (theirs or (store, kind) in tables.WORKINGS):
+            continue
+        for trigger in set(names(entry.get("trigger"))) & set(get_args(Trigger)):
+            can = (_ASKED if theirs else _WORKINGS[kind]).get(trigger)
+            waits = "after" in entry and trigger not in {"age", "inactive"} and kind not in _LATER
+            if action in get_args(Action) and action != "keep" and (action != can or waits):
+                instead = f" or {can}{' without after' if waits else ''}" if can else ""
+                yield f"nothing would carry that out for {described((store, kind, trigger))}. Write keep{instead}."
 
 
 def _reason_problems(entry: dict[str, Any]) -> Iterator[str]:

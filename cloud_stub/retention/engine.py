@@ -90,8 +90,6 @@ class Engine:
             with self._turn:
                 waiting = self._unfinished()
                 for scope in waiting:
-                    with self._stores.write() as connection:
-                        scopes.name_strays(connection, scope)
                     self.ask(scope)
                     self.act(scope)
                 self._stores.checkpoint()
@@ -226,12 +224,13 @@ class Engine:
         return and_(table.c.account == scope.account, where)
 
     def ask(self, scope: Scope) -> None:
-        """Queue a deletion request for each third party that a rule says to ask.
+        """Queue a deletion request for each third party that a rule says to ask; name what only its id can name again.
 
         In a transaction of its own, before the commerce record that tells whom to ask is erased.
         """
         asked = []
         with self._stores.write() as connection:
+            scopes.name_strays(connection, scope)
             for partner, kind in THIRD_PARTIES.items():
                 store = f"third_parties/{partner}"
                 rule = self.policy.rule(store, kind, scope.trigger)

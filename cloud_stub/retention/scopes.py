@@ -67,9 +67,10 @@ def name_strays(connection: Connection, scope: Scope) -> None:
     """Remember by their ids the interactions of a range that their own times would not bring into it again.
 
     Those are taken by the cloud's time, which is another when they are redelivered, or for one of their parts only. A
-    closed account's are named too: that it is closed may be forgotten before its deletion is.
+    closed account's are named too: that it is closed may be forgotten before its deletion is. Auto-delete's are not: it
+    is not remembered.
     """
-    if scope.interaction is not None:
+    if scope.interaction is not None or scope.until == NEVER:
         return
     first, last = scope.since or "", scope.until or ""
     known = seen.c.interaction

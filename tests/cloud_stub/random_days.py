@@ -218,8 +218,11 @@ class Days:
         home = self._model.homes[account]
         if home.closed is None and home.known:
             self._street.note(account)
+            keys = self._street.house.keys
+            before = keys.pseudonym(account, "")
             self._street.house.engine.close_account(account)
             self._model.close(account, self._now())
+            assert (keys.pseudonym(account, "") != before) == home.unnamed, "the ledger's rows point to somebody"
 
     def _days_pass(self) -> None:
         days = self._chance.choice([1, 3, 3, 8, 8, 20, 35])

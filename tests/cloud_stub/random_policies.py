@@ -46,7 +46,7 @@ def _records(chance: random.Random) -> Iterable[Rule]:
 def _third_parties(chance: random.Random) -> Iterable[Rule]:
     for name, kind in THIRD_PARTIES.items():
         for trigger in TRIGGERS:
-            if trigger != "age" and chance.random() < 0.5:
+            if trigger not in {"age", "setting_changed"} and chance.random() < 0.5:
                 yield (f"third_parties/{name}", kind, trigger), {"action": "ask", "to": name} | _silence(trigger)
 
 
@@ -54,7 +54,7 @@ def _workings(chance: random.Random) -> Iterable[Rule]:
     """What is remembered of messages, settings and accounts, and for how long; deletions always are."""
     for kind in QUEUES:
         for trigger in TRIGGERS:
-            if trigger != "age" and chance.random() < 0.6:
+            if trigger not in {"age", "setting_changed"} and chance.random() < 0.6:
                 yield ("operations", kind, trigger), {"action": "erase"} | _silence(trigger)
     if chance.random() < 0.5:
         yield ("operations", "setting", "account_closed"), {"action": "erase"}

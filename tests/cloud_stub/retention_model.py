@@ -130,6 +130,7 @@ class Model:
         for name, times in home.arrivals.items():
             if any(taken.takes(name, time, time) for time in times):
                 names.add(name)
+        home.taken += [Taken(interaction=name) for name in sorted(names)]
         self.fire(trigger, [r for r in self.reachable(account) if r.interaction in names], now)
         if self.policy.rule("operations", "seen", trigger).action == "erase":
             home.arrivals = {name: times for name, times in home.arrivals.items() if name not in names}

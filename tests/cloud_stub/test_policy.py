@@ -13,6 +13,7 @@ from cloud_stub.retention import policy
 from cloud_stub.retention.explain import explain
 from cloud_stub.retention.policy import BrokenPolicy, Period, Policy
 from cloud_stub.stores import tables
+from tests.cloud_stub.policies import policy_text
 from tests.processes import cloud_stub
 
 TRIGGERS = ("user_delete", "age", "inactive", "account_closed", "setting_changed", "third_party_request")
@@ -403,6 +404,59 @@ def test_a_broken_policy_is_refused_with_the_line_and_a_remedy(fault: str) -> No
 )
 def test_a_file_that_is_no_policy_at_all_is_refused_too(text: str, said: str) -> None:
     assert said in problems(text)
+
+
+@pytest.mark.parametrize(
+    ("case", "rule", "remedy"),
+    [
+        (("third_parties/pizza", "pizza", "age"), {"action": "ask", "to": "pizza", "after": "P1D"}, "keep"),
+        (("third_parties/pizza", "pizza", "setting_changed"), {"action": "ask", "to": "pizza"}, "keep"),
+        (
+            ("third_parties/quiz", "in_skill_purchase", "user_delete"),
+            {"action": "ask", "to": "quiz", "after": "P1D"},
+            "keep or ask without after",
+        ),
+        (("operations", "seen", "setting_changed"), {"action": "erase"}, "keep"),
+        (
+            ("operations", "directive", "user_delete"),
+            {"action": "erase", "after": "P1D"},
+            "keep or erase without after",
+        ),
+        (("operations", "quarantine", "account_closed"), {"action": "pseudonymise"}, "keep or erase"),
+        (
+            ("operations", "setting", "account_closed"),
+            {"action": "erase", "after": "P1D"},
+            "keep or erase without after",
+        ),
+        (("operations", "account", "user_delete"), {"action": "erase"}, "keep"),
+        (("operations", "scope", "account_closed"), {"action": "erase"}, "keep"),
+        (("ledger", "entry", "age"), {"action": "erase", "after": "P1Y"}, "keep"),
+        (("ledger", "entry", "user_delete"), {"action": "pseudonymise"}, "keep"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_rule_that_nothing_carries_out_does_not_load(
+    case: tuple[str, str, str], rule: dict[str, str], remedy: str
+) -> None:
+    (problem,) = problems(policy_text({case: rule}))
+    assert f'trigger "{case[2]}". Write {remedy}.' in problem
+
+
+@pytest.mark.parametrize(
+    ("case", "rule"),
+    [
+        (("third_parties/pizza", "pizza", "third_party_request"), {"action": "ask", "to": "pizza"}),
+        (("third_parties/pizza", "pizza", "inactive"), {"action": "ask", "to": "pizza", "after": "P90D"}),
+        (("operations", "seen", "age"), {"action": "erase", "after": "P1D"}),
+        (("operations", "device", "account_closed"), {"action": "erase", "after": "P1D"}),
+        (("operations", "setting", "account_closed"), {"action": "erase"}),
+        (("ledger", "entry", "account_closed"), {"action": "pseudonymise"}),
+        (("actions", "alarm", "third_party_request"), {"action": "pseudonymise", "after": "P1D"}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_rule_that_something_carries_out_loads(case: tuple[str, str, str], rule: dict[str, str]) -> None:
+    assert policy.parse(policy_text({case: rule}), "mine.toml").rule(*case).action == rule["action"]  # type: ignore[arg-type]
 
 
 def test_all_faults_of_a_file_are_said_at_once() -> None:

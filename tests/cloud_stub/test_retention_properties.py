@@ -27,7 +27,7 @@ from tests.cloud_stub.retention_model import Home, Model, Remembered
 from tests.cloud_stub.street import Street, found
 
 #: Seeded, so that a run tells what another did; the long run takes ten times as many.
-EXAMPLES = int(os.environ.get("N", "15"))
+EXAMPLES = 200 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 20
 
 
 @pytest.mark.parametrize("seed", range(EXAMPLES))
