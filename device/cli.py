@@ -48,7 +48,17 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", parents=[device, common], help="listen to the microphone")
     run.set_defaults(command=_run)
-    run.add_argument("--microphone", metavar="NAME", help="by name or a part of it (default: the system's)")
+    run.add_argument(
+        "--microphone",
+        metavar="NAME",
+        help="by name or a part of it; auto: the loudest; none: control by MQTT alone (default: the system's)",
+    )
+    run.add_argument(
+        "--voice",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="speak answers aloud (default: if a voice is there)",
+    )
     run.add_argument("--once", action="store_true", help="stop after the first answered interaction")
 
     hear = commands.add_parser("hear", parents=[device, common, as_json], help="hear sound files as if spoken")
@@ -114,28 +124,27 @@ def _positive(text: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from device.audio_source import Microphone  # noqa: PLC0415
+    import signal  # noqa: PLC0415
 
+    from device import voice  # noqa: PLC0415
+    from device.capture import Capture  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way of pressing Ctrl-C
     echo = _echo(options)
     try:
-        with Microphone(options.microphone) as microphone:
-            print(f"listening on {microphone.description}; say {options.wake_word!r}. Stop with Ctrl-C.", flush=True)
-            echo.uplink.connect(must=False)
-            blocks = _until_answered(microphone, echo) if options.once else microphone
-            echo.listen(blocks, "microphone")
-            if options.once:
-                echo.settle(20.0)
+        if options.voice and not voice.available():
+            print("no voice here (apt install espeak-ng): answers are text only.", flush=True)
+        if options.microphone == "none":
+            print("no microphone: what is heard comes by MQTT control alone. Stop with Ctrl-C.", flush=True)
+        elif echo.switches.now.muted:
+            print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
+        echo.uplink.connect(must=False)
+        answered = (lambda: any(each.interaction.transcript for each in echo.exchanges)) if options.once else None
+        echo.live(Capture(options.microphone), answered or (lambda: False))
+        echo.settle(20.0)
     finally:
         echo.close()
     return 0
-
-
-def _until_answered(microphone: Any, echo: "Echo") -> Any:
-    """The microphone's blocks until one request was heard."""
-    for block in microphone:
-        yield block
-        if any(exchange.interaction.transcript for exchange in echo.exchanges):
-            return
 
 
 def _hear(options: argparse.Namespace) -> int:
@@ -211,7 +220,7 @@ def _walnut(options: argparse.Namespace) -> int:
 
 
 def _microphones(options: argparse.Namespace) -> int:
-    from device.audio_source import microphones  # noqa: PLC0415
+    from device.microphone import microphones  # noqa: PLC0415
 
     names = microphones()
     if options.json:
@@ -241,8 +250,10 @@ def _echo(options: argparse.Namespace) -> "Echo":
         broker,
         speech_models.load(speech_models.locate(options.model)),
         wake_word=options.wake_word,
+        voice=getattr(options, "voice", False),
         show=_ring(quiet=quiet),
         say=say,
+        tell=lambda line: None if quiet else print(line, flush=True),
     )
 
 

@@ -1,17 +1,20 @@
 """The way to the cloud: publishes what the outbox holds until the cloud answers, and receives its directives."""
 
+import contextlib
 import logging
 import queue
 import time
+from dataclasses import dataclass
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.control import control_topic
 from cloud_stub.contract.messages import (
     DIRECTIVES,
-    Attention,
     Confirm,
+    DeviceError,
     Directive,
     Forgotten,
     Refused,
@@ -36,13 +39,23 @@ LONGEST_REPEAT_S = 60.0
 IN_FLIGHT = 50
 
 
+@dataclass(frozen=True)
+class Control:
+    """A control message as it came, not yet read."""
+
+    command: str
+    payload: bytes
+    retained: bool
+
+
 class Uplink:
     """One device's connection. paho's thread only queues; all work is done by whoever calls `pump`."""
 
     def __init__(self, device: str, address: BrokerAddress, outbox: Outbox) -> None:
         """Nothing is sent before `connect`."""
         self._device, self._address, self._outbox = device, address, outbox
-        self._attention: Attention = "idle"
+        self._state = State("idle", "online")
+        self._control: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self._directives: queue.SimpleQueue[Directive] = queue.SimpleQueue()
         self._sent: dict[int, tuple[float, float]] = {}
         self._acted_on: dict[str, None] = {}
@@ -104,11 +117,24 @@ class Uplink:
             self._client.publish(event_topic(self._device, Confirm.name), encode(confirmed), qos=1)
         return new
 
-    def show(self, attention: Attention) -> None:
-        """Publish the attention state, retained."""
-        self._attention = attention
+    def commands(self) -> list[Control]:
+        """The control messages that have come since the last call."""
+        came = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                came.append(self._control.get_nowait())
+        return came
+
+    def show(self, state: State) -> None:
+        """Publish the state, retained; again at every connect."""
+        self._state = state
         if self._client.is_connected():
-            self._client.publish(state_topic(self._device), encode(State(attention, "online")), qos=1, retain=True)
+            self._client.publish(state_topic(self._device), encode(state), qos=1, retain=True)
+
+    def complain(self, error: DeviceError) -> None:
+        """Publish what went wrong. Offline nobody would read it in time, so it does not wait."""
+        if self._client.is_connected():
+            self._client.publish(event_topic(self._device, DeviceError.name), encode(error), qos=1)
 
     def close(self) -> None:
         """Say offline and leave; what is unanswered stays in the outbox."""
@@ -148,7 +174,9 @@ class Uplink:
             log.warning("the broker refused us: %s", reason)
             return
         client.subscribe(directive_topic(self._device, "+"), qos=1)
-        client.publish(state_topic(self._device), encode(State(self._attention, "online")), qos=1, retain=True)
+        # At most once, so that the broker keeps no command for a device that is away.
+        client.subscribe(control_topic(self._device, "+"), qos=0)
+        client.publish(state_topic(self._device), encode(self._state), qos=1, retain=True)
         self._sent = {}
         log.info("online at %s", self._address)
 
@@ -159,7 +187,11 @@ class Uplink:
             log.warning("offline: %s; what is heard waits in the outbox", reason)
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        kind = DIRECTIVES.get(message.topic.rsplit("/", 1)[1])
+        *_, room, name = message.topic.split("/")
+        if room == "control":
+            self._control.put(Control(name, bytes(message.payload), message.retain))
+            return
+        kind = DIRECTIVES.get(name)
         try:
             if kind is not None:
                 self._directives.put(decode(kind, message.payload))

@@ -141,12 +141,37 @@ class DeviceError(Struct, frozen=True, forbid_unknown_fields=True):
 Attention = Literal["idle", "listening", "thinking", "speaking", "alerting", "muted", "deaf"]
 
 
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+
+
+class MicrophoneHealth(Struct, frozen=True, forbid_unknown_fields=True):
+    """How well sound arrives. The counts begin anew with the device's process."""
+
+    name: Annotated[str, Meta(max_length=300)]
+    """Which microphone at which rate, or why there is none."""
+    overflows: Count = 0
+    """Times that the sound system reported lost input."""
+    late: Count = 0
+    """Times that sound fell a tenth of a second further behind the clock: nothing reports that, so it is measured."""
+    dropped: Count = 0
+    """Blocks of 20 ms that the device was too busy to take."""
+    returns: Count = 0
+    """Times that the microphone came back after it was gone."""
+
+
 class State(Struct, frozen=True, forbid_unknown_fields=True):
-    """Published retained on `state`; the last will says offline."""
+    """Published retained on `state`, at every change and as the answer to every control command; the last will says
+    offline.
+    """
 
     attention: Attention
     connection: Literal["online", "offline"]
     at: Utc | None = None
+    muted: bool = False
+    do_not_disturb: bool = False
+    volume: Percent = 50
+    microphone: MicrophoneHealth | None = None
 
 
 class Stored(Struct, frozen=True, forbid_unknown_fields=True, tag="stored", tag_field="directive"):

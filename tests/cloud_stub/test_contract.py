@@ -197,7 +197,11 @@ def test_third_parties_are_spoken_to_on_these_topics() -> None:
         ),
         (Confirm([ID]), f'{{"directives":["{ID}"]}}'),
         (DeviceError(AT, "deaf", "plug it in"), '{"at":"2026-11-23T10:00:00Z","problem":"deaf","remedy":"plug it in"}'),
-        (State("idle", "offline"), '{"attention":"idle","connection":"offline","at":null}'),
+        (
+            State("idle", "offline"),
+            '{"attention":"idle","connection":"offline","at":null,"muted":false,"do_not_disturb":false,"volume":50,'
+            '"microphone":null}',
+        ),
         (
             Stored(OTHER_ID, ID, "recording"),
             f'{{"directive":"stored","id":"{OTHER_ID}","interaction":"{ID}","part":"recording"}}',
