@@ -8,7 +8,7 @@ from cloud_stub.contract.messages import Attention
 #: device never listens; a deaf one only to sound that comes by MQTT control.
 TRANSITIONS: dict[Attention, frozenset[Attention]] = {
     "idle": frozenset({"listening", "thinking", "speaking", "alerting", "muted", "deaf"}),
-    "listening": frozenset({"thinking", "idle", "muted", "deaf"}),
+    "listening": frozenset({"thinking", "idle", "alerting", "muted", "deaf"}),
     "thinking": frozenset({"speaking", "idle", "listening", "alerting", "muted", "deaf"}),
     "speaking": frozenset({"idle", "listening", "thinking", "alerting", "muted", "deaf"}),
     "alerting": frozenset({"idle", "listening", "thinking", "speaking", "muted", "deaf"}),

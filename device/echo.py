@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +17,25 @@ from cloud_stub.contract.messages import (
     Attention,
     DeviceError,
     Directive,
+    Forgotten,
     Interaction,
     Refused,
-    Settings,
     Source,
     Speak,
     State,
+    Stored,
     Word,
     new_id,
 )
+from device.alerts import Kept
 from device.attention import AttentionState
 from device.audio_source import SAMPLE_RATE, Block
 from device.capture import Capture
+from device.connection import Tls
 from device.control import obey
 from device.errors import EchoError
 from device.hearing import Event, Hearing, Listening
-from device.outbox import Outbox
+from device.keeping import Bounds, Keeping
 from device.speech_models import SpeechModel
 from device.switches import Switches
 from device.uplink import Uplink
@@ -45,6 +47,9 @@ log = logging.getLogger(__name__)
 #: How often the uplink is looked after while sound arrives, in blocks of 20 ms.
 PUMP_BLOCKS = 10
 
+#: What, said while something rings, stops it: at once, and offline too.
+STOP_WORDS = {"stop", "stop the alarm", "stop my alarm", "stop the timer", "stop my timer", "cancel", "be quiet"}
+
 
 @dataclass
 class Exchange:
@@ -54,11 +59,11 @@ class Exchange:
     intent: str = ""
     response: str = ""
     answer: str = ""
-    """stored, forgotten or refused, once the cloud has said so."""
+    """stored, forgotten or refused, once the cloud has said so; dropped where the outbox could not keep it."""
 
     def settled(self) -> bool:
         """Whether everything that can be expected has come."""
-        spoken = bool(self.response) or not self.interaction.transcript or self.answer == "refused"
+        spoken = bool(self.response) or not self.interaction.transcript or self.answer in {"refused", "dropped"}
         return bool(self.answer) and spoken
 
 
@@ -77,6 +82,8 @@ class Echo:
         show: Callable[[Attention], None] = lambda _: None,
         say: Callable[[Exchange], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
+        bounds: Bounds = Bounds(),  # noqa: B008 - it is frozen
+        tls: Tls | None = None,
     ) -> None:
         """`show` is told of every attention state, `say` of every answer, `tell` of what a person should know.
 
@@ -90,15 +97,17 @@ class Echo:
         """Sounds that came by control and wait to be heard."""
         self._model = model
         self._hearing = Hearing(model, wake_word)
-        self.outbox = Outbox(data / "devices" / device)
+        self.keeping = Keeping(data / "devices" / device, bounds)
+        self.outbox = self.keeping.outbox
         self.switches = Switches(data / "devices" / device)
-        self.uplink = Uplink(device, broker, self.outbox)
+        self.uplink = Uplink(device, broker, self.outbox, tls)
         self._attention = AttentionState(show, self._publish)
         self._say, self._tell = say, tell
         self._voice = Voice() if voice else None
         self._answers: deque[Exchange | str] = deque()  # not yet spoken
+        self._ringing: set[Kept] = set()
         self._trouble = ""
-        self._woken_at = datetime.now(UTC)
+        self._woken_at = self.keeping.clock.now()
 
     def live(self, capture: Capture, until: Callable[[], bool] = lambda: False) -> None:
         """Hear the room, obey control commands, keep in touch with the cloud, until `until` says so."""
@@ -140,8 +149,12 @@ class Echo:
 
     def attend(self, wait_s: float = 0.0) -> None:
         """Send and receive; shows and says what has come."""
-        for directive in self.uplink.pump(wait_s):
-            self._receive(directive)
+        self.uplink.pump(self._receive, wait_s)
+        for name in self.keeping.dropped():
+            for exchange in self.exchanges:
+                if exchange.interaction.id == name:
+                    exchange.answer = "dropped"
+        self._ring()
         self._speak_on()
 
     def settle(self, timeout_s: float) -> None:
@@ -168,7 +181,7 @@ class Echo:
         if self._voice is not None:
             self._voice.stop()
         self.uplink.close()
-        self.outbox.close()
+        self.keeping.close()
 
     def mute(self) -> None:
         """Close the microphone and forget what it heard; stays so over a restart.
@@ -205,7 +218,8 @@ class Echo:
             self._take(event, "microphone")
 
     def stop(self) -> None:
-        """Stop speaking, and forget a request that is under way."""
+        """Stop speaking and ringing, and forget a request that is under way."""
+        self._stop_ringing()
         self._answers.clear()
         self.injected.clear()
         if self._voice is not None:
@@ -215,7 +229,7 @@ class Echo:
 
     def say(self, text: str) -> None:
         """Take `text` as if it were heard, without a recording."""
-        self._woken_at = datetime.now(UTC)
+        self._woken_at = self.keeping.clock.now()
         first, _, rest = text.partition(" ")
         self._keep(rest if first.casefold() == self.wake_word.casefold() and rest else text, "injected")
 
@@ -235,7 +249,7 @@ class Echo:
         self._tell(line)
         first, mark, last = line.rpartition(". ")
         problem, remedy = (f"{first}.", last) if mark else (line, "")
-        self.uplink.complain(DeviceError(datetime.now(UTC), problem[:2000], remedy[:2000]))
+        self.uplink.complain(DeviceError(self.keeping.clock.now(), problem[:2000], remedy[:2000]))
 
     def publish(self) -> None:
         """Publish the state as it is now."""
@@ -247,7 +261,7 @@ class Echo:
             State(
                 attention,
                 "online",
-                datetime.now(UTC),
+                self.keeping.clock.now(),
                 muted=switches.muted,
                 do_not_disturb=switches.do_not_disturb,
                 volume=switches.volume,
@@ -267,6 +281,8 @@ class Echo:
             self._attention.to("deaf")
         elif self._hearing.open:
             self._attention.to("listening")
+        elif self._ringing:
+            self._attention.to("alerting")
         else:
             self._attention.to("thinking" if len(self.outbox) else "idle")
 
@@ -289,7 +305,7 @@ class Echo:
 
     def _take(self, event: Event, source: Source) -> None:
         if isinstance(event, Listening):
-            self._woken_at = datetime.now(UTC)
+            self._woken_at = self.keeping.clock.now()
             self._attention.to("listening")
         elif isinstance(event, Mistaken):
             self._rest()
@@ -318,26 +334,54 @@ class Echo:
             has_recording=sound is not None,
         )
         # Shown as heard only once it is in the outbox: what was shown is not lost.
-        self.outbox.put(interaction, _flac(sound) if sound is not None else None)
+        try:
+            self.keeping.take(interaction, _flac(sound) if sound is not None else None)
+        except EchoError as error:
+            self.complain(str(error))
+            return self._rest()
         self.exchanges.append(Exchange(interaction))
+        if text in STOP_WORDS:
+            self._stop_ringing()
         if self._attention.now in {"idle", "listening", "deaf"} and not self._hearing.open:
             self._attention.to("thinking")
+        return None
+
+    def _ring(self) -> None:
+        """Tell of what has fallen due, once; `_rest` shows that it rings."""
+        ringing = set(self.keeping.alerts.ringing(self.keeping.clock.now()))
+        for kept in ringing - self._ringing:
+            self._tell(f"ring    {kept.told()}. Say 'stop' to stop it.")
+        self._ringing = ringing
+        if self._attention.now == "alerting" and not ringing:
+            self._rest()
+
+    def _stop_ringing(self) -> None:
+        try:
+            self.keeping.alerts.stop(self.keeping.clock.now())
+        except EchoError as error:
+            self.complain(str(error))
+        self._ring()
 
     def _receive(self, directive: Directive) -> None:
+        self.keeping.obey(directive)
+        if isinstance(directive, Stored | Forgotten | Refused | Speak):
+            self._answer(directive)
+
+    def _answer(self, directive: Stored | Forgotten | Refused | Speak) -> None:
         exchange = next((e for e in reversed(self.exchanges) if e.interaction.id == directive.interaction), None)
         if exchange is None:
             return
         if isinstance(directive, Speak):
             exchange.intent, exchange.response = directive.intent, directive.text
             self._answers.append(exchange)
-        elif not isinstance(directive, Settings) and directive.part == "interaction":
+        elif directive.part == "interaction":
             exchange.answer = directive.name
             if isinstance(directive, Refused):
                 log.warning("the cloud refused an interaction: %s", directive.reason)
 
     def _speak_on(self) -> None:
         """Speak the next answer if nothing is in the way, and come to rest when all is said and answered."""
-        while not self.speaking() and self._attention.now not in {"listening", "alerting"}:
+        while not self.speaking() and self._attention.now != "listening":
             if not self._answers:
                 return self._rest()
             answer = self._answers.popleft()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import LargeBinary
 
@@ -146,7 +147,7 @@ def l8(policy: str) -> tuple[Verdict, str]:
             house.say(text, sound=sound())
         house.delete(DEFAULT)
         with house.house.stores.read() as connection:
-            coming = {entry["kind"] for entry in due(connection, DEFAULT, house.house.clock.now())}
+            coming = {entry["kind"] for entry in due(connection, DEFAULT, house.house.clock.now(), ZoneInfo("UTC"))}
         messages = [row.fields for row in house.left(DEFAULT) if row.kind == "message"]
         redacted = bool(messages) and messages[0]["text"] is None and messages[0]["recipient"] == "bob"
         evidence = (

@@ -1,8 +1,13 @@
-"""What every command needs: the data folder, and JSON on standard output."""
+"""What every command needs: the data folder, the time zone, and JSON on standard output."""
 
 import argparse
 import json
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import tzlocal
+
+from cloud_stub.errors import CloudError
 
 
 def data_folder(options: argparse.Namespace) -> Path:
@@ -12,6 +17,15 @@ def data_folder(options: argparse.Namespace) -> Path:
     import platformdirs  # noqa: PLC0415 - only where it is asked
 
     return platformdirs.user_data_path("residual-echo", appauthor=False)
+
+
+def time_zone(options: argparse.Namespace) -> ZoneInfo:
+    """`--time-zone`, or the system's. Raises CloudError where there is none of that name."""
+    name = options.time_zone
+    try:
+        return ZoneInfo(name or tzlocal.get_localzone_name() or "UTC")
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise CloudError(f"no time zone {name!r}. Give one like Europe/Berlin with --time-zone.") from error
 
 
 def print_json(value: object) -> None:

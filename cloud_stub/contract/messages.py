@@ -17,6 +17,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from cloud_stub.contract.recurrence import Recurrence
+
 VERSION: Literal[1] = 1
 ROOT = f"echo/v{VERSION}"
 PARTNER_ROOT = f"partner/v{VERSION}"
@@ -230,7 +232,46 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, tag="settings", 
     delete_by_voice: YesNo
 
 
-Directive = Stored | Forgotten | Refused | Speak | Settings
+AlertKind = Literal["alarm", "timer", "reminder"]
+
+
+class Alert(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="alert", tag_field="directive"):
+    """Ring at `due`, also while offline, and again as it recurs. (interaction, position) is what it is known by."""
+
+    name: ClassVar[str] = "alert"
+
+    id: Id
+    interaction: Id
+    position: Annotated[int, Meta(ge=0, le=1000)] = 0
+    kind: AlertKind
+    due: Utc
+    recurrence: Recurrence = ""
+    zone: Annotated[str, Meta(max_length=100)] = "UTC"
+    """The IANA time zone on whose wall clock it recurs."""
+    about: Text = ""
+
+
+class Forget(Struct, frozen=True, forbid_unknown_fields=True, tag="forget", tag_field="directive"):
+    """The cloud has erased what it held of these interactions: erase the device's copies of it."""
+
+    name: ClassVar[str] = "forget"
+
+    id: Id
+    what: Literal["interaction", "recording", "alert"]
+    """What waits in the outbox; the sound that waits or was saved; what would ring."""
+    interactions: Annotated[list[Id], Meta(min_length=1, max_length=500)]
+
+
+class Clock(Struct, frozen=True, forbid_unknown_fields=True, tag="clock", tag_field="directive"):
+    """The cloud's simulated time: alerts ring by it where it is ahead of the device's own."""
+
+    name: ClassVar[str] = "clock"
+
+    id: Id
+    now: Utc
+
+
+Directive = Stored | Forgotten | Refused | Speak | Settings | Alert | Forget | Clock
 
 
 class PartnerRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -263,7 +304,9 @@ class PartnerReply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 #: Directives by the last segment of their topic.
-DIRECTIVES: dict[str, type[Directive]] = {kind.name: kind for kind in (Stored, Forgotten, Refused, Speak, Settings)}
+DIRECTIVES: dict[str, type[Directive]] = {
+    kind.name: kind for kind in (Stored, Forgotten, Refused, Speak, Settings, Alert, Forget, Clock)
+}
 
 #: Events that carry JSON, by the last segment of their topic. A recording's event is bytes.
 EVENTS: dict[str, type[Interaction | Setting | Confirm | DeviceError]] = {

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, literal, select
 
 from cloud_stub.contract.messages import new_id, rfc3339
-from cloud_stub.retention import acts, household, ledger
+from cloud_stub.retention import acts, device_copies, household, ledger
 from cloud_stub.retention.acts import MARKED
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.engine import Engine
@@ -157,7 +157,10 @@ class Sweeper:
                 records=len(rows),
             )
             ledger.append(connection, self._keys, now, [decision])
-            self._apply(connection, job, [tuple(row[2:]) for row in rows])
+            keys = [tuple(row[2:]) for row in rows]
+            if job.rule.action == "erase":
+                device_copies.forget_rows(connection, table, keys, now)
+            self._apply(connection, job, keys)
         return len(rows)
 
     def _apply(self, connection: Connection, job: Job, keys: list[tuple[Any, ...]]) -> None:

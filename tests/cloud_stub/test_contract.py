@@ -174,6 +174,9 @@ def test_directives_are_published_on_these_topics() -> None:
         "refused": "echo/v1/kitchen/directive/refused",
         "speak": "echo/v1/kitchen/directive/speak",
         "settings": "echo/v1/kitchen/directive/settings",
+        "alert": "echo/v1/kitchen/directive/alert",
+        "forget": "echo/v1/kitchen/directive/forget",
+        "clock": "echo/v1/kitchen/directive/clock",
     }
     assert directive_topic("kitchen", "+") == "echo/v1/kitchen/directive/+"
 
