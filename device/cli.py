@@ -4,12 +4,14 @@ import argparse
 import importlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloud_stub.contract import address
+from device import settings
 from device.errors import EchoError
 
 if TYPE_CHECKING:
@@ -36,32 +38,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="echo-device", description="An emulated Echo-style smart speaker.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    device = argparse.ArgumentParser(add_help=False)
-    device.add_argument("--device", default="kitchen", metavar="NAME", help="this device's name (default: kitchen)")
-    device.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
-    device.add_argument("--wake-word", default="alexa", metavar="WORD", help="default: alexa")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: the user's own)")
     common.add_argument("--model", metavar="NAME|DIR", help="a Vosk model (default: the small one that ships)")
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
 
-    run = commands.add_parser("run", parents=[device, common], help="listen to the microphone")
+    in_room = _settings_options()
+    run = commands.add_parser("run", parents=[in_room], help="listen to the microphone")
     run.set_defaults(command=_run)
-    run.add_argument(
-        "--microphone",
-        metavar="NAME",
-        help="by name or a part of it; auto: the loudest; none: control by MQTT alone (default: the system's)",
-    )
-    run.add_argument(
-        "--voice",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="speak answers aloud (default: if a voice is there)",
-    )
     run.add_argument("--once", action="store_true", help="stop after the first answered interaction")
 
-    hear = commands.add_parser("hear", parents=[device, common, as_json], help="hear sound files as if spoken")
+    hear = commands.add_parser("hear", parents=[in_room, as_json], help="hear sound files as if spoken")
     hear.set_defaults(command=_hear)
     hear.add_argument("files", nargs="+", metavar="FILE", help="any sound file: WAV, FLAC, OGG, MP3")
     hear.add_argument("--timeout", type=float, default=20.0, metavar="S", help="wait so long for the cloud (20 s)")
@@ -79,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     walnut.add_argument("--svg", type=Path, metavar="FILE", help="draw it there")
 
     _add_tracing(commands)
+    effective = commands.add_parser("settings", parents=[in_room, as_json], help="what holds, and where it comes from")
+    effective.set_defaults(command=_settings_shown)
+    effective.add_argument("--init", action="store_true", help="write a commented file to start from")
 
     microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs there are")
     microphones.set_defaults(command=_microphones)
@@ -123,6 +114,44 @@ def _positive(text: str) -> float:
     return number
 
 
+def _settings_options() -> argparse.ArgumentParser:
+    """One option a setting. None of them has a default: what is not given comes from elsewhere."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the settings (see `echo-device settings`)")
+    for key, option in settings.OPTIONS.items():
+        name, text = f"--{key.replace('_', '-')}", option.metadata["help"]
+        if isinstance(option.default, bool):
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
+        else:
+            parser.add_argument(name, metavar=key.rsplit("_", maxsplit=1)[-1].upper(), help=text)
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> settings.Settings:
+    """What holds: command line over environment over file. Sets the log's level besides."""
+    found = settings.load(options.config, os.environ, vars(options))
+    logging.getLogger().setLevel(found.log_level.upper())
+    return found
+
+
+def _settings_shown(options: argparse.Namespace) -> int:
+    if options.init:
+        file = options.config or settings.default_file()
+        settings.create(file)
+        print(f"written: {file}")
+        return 0
+    found = _settings(options)
+    rows = {key: settings.written(key, getattr(found, key)) for key in settings.OPTIONS}
+    if options.json:
+        shown = {key: {"value": value, "source": found.sources[key]} for key, value in rows.items()}
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
+    else:
+        for key, value in rows.items():
+            shown = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+            print(f"{key:16}{shown:32}{found.sources[key]}")
+    return 0
+
+
 def _run(options: argparse.Namespace) -> int:
     import signal  # noqa: PLC0415
 
@@ -130,17 +159,20 @@ def _run(options: argparse.Namespace) -> int:
     from device.capture import Capture  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way of pressing Ctrl-C
-    echo = _echo(options)
+    chosen = _settings(options)
+    echo = _echo(chosen, voice=chosen.voice)
     try:
-        if options.voice and not voice.available():
+        if chosen.volume is not None:
+            echo.switches.set(volume=chosen.volume)
+        if chosen.voice and not voice.available():
             print("no voice here (apt install espeak-ng): answers are text only.", flush=True)
-        if options.microphone == "none":
+        if chosen.microphone == "none":
             print("no microphone: what is heard comes by MQTT control alone. Stop with Ctrl-C.", flush=True)
         elif echo.switches.now.muted:
             print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
         echo.uplink.connect(must=False)
         answered = (lambda: any(each.interaction.transcript for each in echo.exchanges)) if options.once else None
-        echo.live(Capture(options.microphone), answered or (lambda: False))
+        echo.live(Capture(chosen.microphone), answered or (lambda: False))
         echo.settle(20.0)
     finally:
         echo.close()
@@ -152,7 +184,8 @@ def _hear(options: argparse.Namespace) -> int:
 
     # Open all before hearing any: a misspelled name should not be found out half way.
     recordings = [Recording(file) for file in options.files]
-    echo = _echo(options)
+    chosen = _settings(options)
+    echo = _echo(chosen, quiet=options.json)
     try:
         echo.uplink.connect(must=True)
         heard = []
@@ -163,7 +196,7 @@ def _hear(options: argparse.Namespace) -> int:
             new = list(echo.exchanges)[already:]
             heard += [_told(recording.name, exchange) for exchange in new] or [{"file": recording.name, "heard": None}]
             if not new and not options.json:
-                print(f"{recording.name}: no {options.wake_word!r} was heard in it")
+                print(f"{recording.name}: no {chosen.wake_word!r} was heard in it")
     finally:
         echo.close()
     if options.json:
@@ -230,31 +263,35 @@ def _microphones(options: argparse.Namespace) -> int:
     return 0
 
 
-def _echo(options: argparse.Namespace) -> "Echo":
+def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False) -> "Echo":
     from device import speech_models  # noqa: PLC0415
     from device.echo import Echo  # noqa: PLC0415
-
-    try:
-        broker = address.BrokerAddress.parse(options.broker)
-    except ValueError as error:
-        raise EchoError(str(error)) from error
-    quiet = getattr(options, "json", False)
 
     def say(exchange: "Exchange") -> None:
         if not quiet:
             print(f"heard   {exchange.interaction.transcript}\nanswer  {exchange.response}", flush=True)
 
-    return Echo(
-        options.device,
-        options.data or _default_data(),
-        broker,
-        speech_models.load(speech_models.locate(options.model)),
-        wake_word=options.wake_word,
-        voice=getattr(options, "voice", False),
+    def tell(line: str) -> None:
+        if not quiet:
+            print(line, flush=True)
+
+    echo = Echo(
+        chosen.device,
+        chosen.data_folder,
+        chosen.broker,
+        speech_models.load(speech_models.locate(chosen.model)),
+        wake_word=chosen.wake_word,
+        voice=voice,
+        bounds=chosen.bounds,
+        tls=chosen.tls,
+        home_assistant=chosen.home_assistant,
         show=_ring(quiet=quiet),
         say=say,
-        tell=lambda line: None if quiet else print(line, flush=True),
+        tell=tell,
     )
+    if echo.keeping.saved is not None:
+        tell(echo.keeping.saved.announcement(chosen.data_folder))
+    return echo
 
 
 def _ring(*, quiet: bool) -> Callable[[Any], None]:
@@ -264,9 +301,3 @@ def _ring(*, quiet: bool) -> Callable[[Any], None]:
     from device.light_ring import Terminal  # noqa: PLC0415
 
     return Terminal().show
-
-
-def _default_data() -> Path:
-    import platformdirs  # noqa: PLC0415
-
-    return platformdirs.user_data_path("residual-echo", appauthor=False)

@@ -53,9 +53,9 @@ def _do(echo: "Echo", message: Control) -> None:
             echo.speak(text)
         case PushToTalk():
             echo.push_to_talk()
-        case Mute():
+        case Mute(on=True):
             echo.mute()
-        case Unmute():
+        case Unmute() | Mute():
             echo.unmute()
         case Stop():
             echo.stop()

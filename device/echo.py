@@ -35,6 +35,7 @@ from device.connection import Tls
 from device.control import obey
 from device.errors import EchoError
 from device.hearing import Event, Hearing, Listening
+from device.home_assistant import discovery
 from device.keeping import Bounds, Keeping
 from device.speech_models import SpeechModel
 from device.switches import Switches
@@ -82,8 +83,9 @@ class Echo:
         show: Callable[[Attention], None] = lambda _: None,
         say: Callable[[Exchange], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
-        bounds: Bounds = Bounds(),  # noqa: B008 - it is frozen
+        bounds: Bounds = Bounds(),
         tls: Tls | None = None,
+        home_assistant: bool = False,
     ) -> None:
         """`show` is told of every attention state, `say` of every answer, `tell` of what a person should know.
 
@@ -100,7 +102,7 @@ class Echo:
         self.keeping = Keeping(data / "devices" / device, bounds)
         self.outbox = self.keeping.outbox
         self.switches = Switches(data / "devices" / device)
-        self.uplink = Uplink(device, broker, self.outbox, tls)
+        self.uplink = Uplink(device, broker, self.outbox, tls, discovery(device) if home_assistant else None)
         self._attention = AttentionState(show, self._publish)
         self._say, self._tell = say, tell
         self._voice = Voice() if voice else None
@@ -266,6 +268,7 @@ class Echo:
                 do_not_disturb=switches.do_not_disturb,
                 volume=switches.volume,
                 microphone=self.capture.health() if self.capture is not None else None,
+                last_heard=self.exchanges[-1].interaction.at if self.exchanges else None,
             )
         )
 

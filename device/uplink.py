@@ -63,8 +63,19 @@ class Uplink:
     broker loses when it dies. One that stays unanswered through all its repeats no longer holds up the others.
     """
 
-    def __init__(self, device: str, address: BrokerAddress, outbox: Outbox, tls: Tls | None = None) -> None:
-        """Nothing is sent before `connect`. Raises EchoError for TLS files that cannot be used."""
+    def __init__(
+        self,
+        device: str,
+        address: BrokerAddress,
+        outbox: Outbox,
+        tls: Tls | None = None,
+        introduction: tuple[str, bytes] | None = None,
+    ) -> None:
+        """Nothing is sent before `connect`. Raises EchoError for TLS files that cannot be used.
+
+        `introduction` (topic, payload) is published retained at every connect.
+        """
+        self._introduction = introduction
         self._device, self._outbox = device, outbox
         self._state = State("idle", "online")
         self._control: queue.SimpleQueue[Control] = queue.SimpleQueue()
@@ -177,6 +188,8 @@ class Uplink:
         self._client.subscribe(directive_topic(self._device, "+"), qos=1)
         # At most once, so that the broker keeps no command for a device that is away.
         self._client.subscribe(control_topic(self._device, "+"), qos=0)
+        if self._introduction is not None:
+            self._client.publish(*self._introduction, qos=0, retain=True)
         self._client.publish(state_topic(self._device), encode(self._state), qos=0, retain=True)
         self._reconnected = True
 

@@ -45,9 +45,13 @@ class PushToTalk(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Mute(Struct, frozen=True, forbid_unknown_fields=True):
-    """Close the microphone. It stays closed, also after a restart, until `unmute`."""
+    """Close the microphone. It stays closed, also after a restart, until `unmute`, or until `mute` with `on` false, as
+    a switch says it.
+    """
 
     name: ClassVar[str] = "mute"
+
+    on: bool = True
 
 
 class Unmute(Struct, frozen=True, forbid_unknown_fields=True):

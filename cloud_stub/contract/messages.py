@@ -174,6 +174,8 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
     do_not_disturb: bool = False
     volume: Percent = 50
     microphone: MicrophoneHealth | None = None
+    last_heard: Utc | None = None
+    """When the device last heard a request; what it was is said nowhere."""
 
 
 class Stored(Struct, frozen=True, forbid_unknown_fields=True, tag="stored", tag_field="directive"):
