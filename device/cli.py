@@ -143,8 +143,8 @@ def _settings_shown(options: argparse.Namespace) -> int:
     found = _settings(options)
     rows = {key: settings.written(key, getattr(found, key)) for key in settings.OPTIONS}
     if options.json:
-        shown = {key: {"value": value, "source": found.sources[key]} for key, value in rows.items()}
-        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        sourced = {key: {"value": value, "source": found.sources[key]} for key, value in rows.items()}
+        print(json.dumps(sourced, indent=2, ensure_ascii=False))
     else:
         for key, value in rows.items():
             shown = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -16,7 +16,7 @@ from device import __version__
 def discovery(device: str) -> tuple[str, bytes]:
     """The topic and the payload, to be published retained at every connect."""
     name = f"residual_echo_{device}"
-    components = {
+    components: dict[str, dict[str, str | list[str]]] = {
         "mute": {
             "platform": "switch",
             "name": "Mute",

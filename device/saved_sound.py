@@ -5,6 +5,7 @@ then unlinked. On a file system that writes elsewhere than it reads (copy on wri
 old blocks may still exist; nothing a program does to a file reaches those.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable
@@ -44,7 +45,8 @@ class SavedSound:
                 os.fchmod(sound.fileno(), 0o600)
                 sound.write(flac)
         except OSError as error:
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
             raise EchoError(
                 f"sound cannot be saved in {self.folder}: {error.strerror}. Free some disk space."
             ) from error
