@@ -62,7 +62,6 @@ class Connection:
         self._address = address
         self._on_online = on_online
         self._said = ""
-        self._was_online = False
         self._answered = threading.Event()
         self.refused = ""
         """Why the broker refuses our user and password; empty while it does not."""
@@ -106,13 +105,12 @@ class Connection:
             self.client.loop_start()
             return
         self.client.loop_start()
-        answered = self._answered.wait(LOGIN_S)
-        if self.refused:
+        self._answered.wait(LOGIN_S)
+        if self.refused or (must and not self.online):
             self.client.loop_stop()
-            raise EchoError(self.refused)
-        if must and not (answered and self.online):
-            self.client.loop_stop()
-            raise EchoError(f"what listens at {self._address} is no MQTT broker, or a broken one. Check --broker.")
+            ask = "does it want a --certificate" if self._address.tls else "is it for TLS (mqtts://)"
+            mute = f"{self._address} ended the connection, or said nothing. Is it an MQTT broker, and {ask}?"
+            raise EchoError(self.refused or mute)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -130,8 +128,8 @@ class Connection:
             self._answered.set()
             return
         if self._said:
-            self._say(logging.WARNING, f"online at {self._address} again")
-        self._said, self.refused, self._was_online = "", "", True
+            log.warning("online at %s again", self._address)
+        self._said, self.refused = "", ""
         self._pause(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._on_online()
         self._answered.set()
@@ -144,6 +142,7 @@ class Connection:
     def _lost(self, _client: mqtt.Client, _userdata: object, _flags: object, reason: object, _p: object) -> None:
         if getattr(reason, "is_failure", False) and not self.refused:
             self._say(logging.WARNING, f"offline: {reason}; what is heard waits in the outbox")
+        self._answered.set()
 
     def _say(self, level: int, text: str) -> None:
         """Log a change. That one is offline for another reason than a moment ago is one only if a person must act."""
@@ -164,9 +163,9 @@ class Connection:
                 f"the broker at {where} does not prove who it is: {error.verify_message}. Give the certificate of the "
                 "authority that signed its own with --ca-file."
             )
-        if isinstance(error, ssl.SSLError):
-            reason = (error.reason or str(error)).lower().replace("_", " ")
-            return f"no TLS with {where}: {reason}. Is that port one for TLS, and is a --certificate wanted?"
+        if isinstance(error, ssl.SSLError) or (where.tls and isinstance(error, ConnectionResetError)):
+            reason = (getattr(error, "reason", "") or str(error)).lower().replace("_", " ")
+            return f"no TLS with {where}: {reason}. Is that port one for TLS?"
         return (
             f"no MQTT broker at {where}: {error}. Start one (mosquitto -p {where.port}), or give its address with "
             "--broker mqtt://HOST:PORT."

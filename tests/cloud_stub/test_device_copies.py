@@ -142,7 +142,7 @@ def test_what_age_erases_the_device_erases_too(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_a_setting_takes_back_is_forgotten_alone(tmp_path: Path) -> None:
-    with neighbourhood(tmp_path, "erase-everything") as cloud:
+    with neighbourhood(tmp_path, "ftc-2023") as cloud:
         name = cloud.say("what time is it")
         with cloud.house.stores.write() as connection:
             cloud.house.engine.change_setting(connection, "household", "save_recordings", "no")
