@@ -9,12 +9,13 @@ import pytest
 from cloud_stub.contract.messages import Alert, Clock, Directive, Forget, new_id, rfc3339
 from cloud_stub.house import open_house
 from cloud_stub.ingest import Ingest
-from cloud_stub.retention import device_copies
+from cloud_stub.retention import device_copies, policy
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.retention.sweeper import Sweeper
 from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, assistant, neighbourhood
 from tests.processes import asked
 
+POLICIES = Path(policy.__file__).parent.parent / "policies"
 ALARM = "set a recurring alarm for seven a m"
 REMINDER = "remind me of my anniversary on june fourteenth"
 
@@ -165,3 +166,19 @@ def test_a_simulated_clock_reaches_whoever_speaks_and_at_every_advance_whoever_i
     assert isinstance(clock, Clock)
     assert abs(clock.now - now) < timedelta(seconds=1)
     assert now > datetime.now(UTC) + timedelta(days=30)
+
+
+def test_what_a_rule_erases_only_after_a_while_rings_until_then_and_is_forgotten_with_it(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    text = (POLICIES / "erase-everything.toml").read_text("utf-8")
+    mine.write_text(text.replace('action = "erase"\n', 'action = "erase"\nafter = "P7D"\n', 1))
+    with open_house(tmp_path / "data", str(mine), create=True, simulated=True) as house:
+        ingest = Ingest(house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE)
+        cloud = Neighbourhood(house, ingest, tmp_path)
+        name = cloud.say(ALARM)
+        erase(cloud)
+        assert len(told(cloud, Alert)) == 1
+        assert forgotten(cloud) == {}
+        house.clock.forward(house.clock.now() + timedelta(days=8))
+        Sweeper(house.stores, house.keys, house.engine, house.clock).sweep()
+        assert forgotten(cloud) == {"recording": {name}, "interaction": {name}, "alert": {name}}

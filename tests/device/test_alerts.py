@@ -123,6 +123,12 @@ def test_a_time_that_a_day_leaves_out_is_an_hour_later_on_that_day_and_only_then
     assert next_due(first, "daily", BERLIN, left_out) == datetime(2026, 3, 30, 0, 30, tzinfo=UTC)  # 2:30
 
 
+def test_what_was_set_in_the_hour_that_came_twice_recurs_in_the_earlier_one() -> None:
+    first = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)  # 2:30 in winter time, for the second time that night
+    a_year_later = datetime(2027, 10, 30, 12, 0, tzinfo=UTC)
+    assert next_due(first, "daily", BERLIN, a_year_later) == datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
+
+
 def test_what_comes_once_does_not_come_round() -> None:
     assert next_due(NOW, "", BERLIN, NOW - HOUR) == NOW
     assert next_due(NOW, "", BERLIN, NOW) is None
