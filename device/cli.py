@@ -4,7 +4,6 @@ import argparse
 import importlib
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_tracing(commands)
     effective = commands.add_parser("settings", parents=[in_room, as_json], help="what holds, and where it comes from")
-    effective.set_defaults(command=_settings_shown)
+    effective.set_defaults(command=_later("settings", "show"))
     effective.add_argument("--init", action="store_true", help="write a commented file to start from")
 
     microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs there are")
@@ -127,31 +126,6 @@ def _settings_options() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings(options: argparse.Namespace) -> settings.Settings:
-    """What holds: command line over environment over file. Sets the log's level besides."""
-    found = settings.load(options.config, os.environ, vars(options))
-    logging.getLogger().setLevel(found.log_level.upper())
-    return found
-
-
-def _settings_shown(options: argparse.Namespace) -> int:
-    if options.init:
-        file = options.config or settings.default_file()
-        settings.create(file)
-        print(f"written: {file}")
-        return 0
-    found = _settings(options)
-    rows = {key: settings.written(key, getattr(found, key)) for key in settings.OPTIONS}
-    if options.json:
-        sourced = {key: {"value": value, "source": found.sources[key]} for key, value in rows.items()}
-        print(json.dumps(sourced, indent=2, ensure_ascii=False))
-    else:
-        for key, value in rows.items():
-            shown = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-            print(f"{key:16}{shown:32}{found.sources[key]}")
-    return 0
-
-
 def _run(options: argparse.Namespace) -> int:
     import signal  # noqa: PLC0415
 
@@ -159,7 +133,7 @@ def _run(options: argparse.Namespace) -> int:
     from device.capture import Capture  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way of pressing Ctrl-C
-    chosen = _settings(options)
+    chosen = settings.chosen(options)
     echo = _echo(chosen, voice=chosen.voice)
     try:
         if chosen.volume is not None:
@@ -184,7 +158,7 @@ def _hear(options: argparse.Namespace) -> int:
 
     # Open all before hearing any: a misspelled name should not be found out half way.
     recordings = [Recording(file) for file in options.files]
-    chosen = _settings(options)
+    chosen = settings.chosen(options)
     echo = _echo(chosen, quiet=options.json)
     try:
         echo.uplink.connect(must=True)

@@ -3,6 +3,8 @@
 `OPTIONS` is the one list of them: the file, the environment's names, the command line and the documentation come of it.
 """
 
+import argparse
+import logging
 import os
 import re
 import tomllib
@@ -179,6 +181,13 @@ def load(config: Path | None, environment: Mapping[str, str], command_line: Mapp
             option = f"--{key.replace('_', '-')}"
             values[key], sources[key] = _value(key, given, option), option
     return Settings(**values, sources=sources)
+
+
+def chosen(options: argparse.Namespace) -> Settings:
+    """What holds for a command: its options over the environment over the file. Sets the log's level besides."""
+    found = load(options.config, os.environ, vars(options))
+    logging.getLogger().setLevel(found.log_level.upper())
+    return found
 
 
 def default_file() -> Path:
