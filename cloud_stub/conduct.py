@@ -10,16 +10,8 @@ from sqlalchemy import and_, delete, select
 from cloud_stub.assistant import Change, Deletion, Draft, Forget, Outcome
 from cloud_stub.assistant.facts import matching
 from cloud_stub.batch import Batch, Origin
-from cloud_stub.contract.messages import (
-    Alert,
-    AlertKind,
-    Interaction,
-    PartnerRequest,
-    encode,
-    new_id,
-    partner_topic,
-    rfc3339,
-)
+from cloud_stub.contract.messages import Alert, AlertKind, Interaction, encode, new_id, rfc3339
+from cloud_stub.contract.partners import PartnerRequest, partner_topic
 from cloud_stub.contract.recurrence import Recurrence
 from cloud_stub.retention import device_copies, ledger
 from cloud_stub.retention.clock import SystemClock

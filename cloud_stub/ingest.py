@@ -24,18 +24,16 @@ from cloud_stub.contract.messages import (
     DeviceError,
     Interaction,
     Part,
-    PartnerNotice,
-    PartnerReply,
     Refused,
     Setting,
     Settings,
     Speak,
     decode,
     new_id,
-    partner_topic,
     read_event_topic,
     rfc3339,
 )
+from cloud_stub.contract.partners import PartnerNotice, PartnerReply, partner_topic
 from cloud_stub.errors import CloudError
 from cloud_stub.residue.witness import Witness
 from cloud_stub.retention import household

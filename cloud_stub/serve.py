@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from cloud_stub.assistant import Assistant
 from cloud_stub.batch import Incoming
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import PARTNER_ROOT, ROOT
+from cloud_stub.contract.messages import ROOT
+from cloud_stub.contract.partners import PARTNER_ROOT
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.ingest import Ingest

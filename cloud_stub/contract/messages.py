@@ -12,7 +12,7 @@ import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,7 +21,6 @@ from cloud_stub.contract.recurrence import Recurrence
 
 VERSION: Literal[1] = 1
 ROOT = f"echo/v{VERSION}"
-PARTNER_ROOT = f"partner/v{VERSION}"
 
 #: A device may not make the cloud hold more than this: a minute of 16-bit sound at 16 kHz, uncompressed.
 MAX_RECORDING_BYTES = 2_000_000
@@ -276,35 +275,6 @@ class Clock(Struct, frozen=True, forbid_unknown_fields=True, tag="clock", tag_fi
 Directive = Stored | Forgotten | Refused | Speak | Settings | Alert | Forget | Clock
 
 
-class PartnerRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the cloud asks of a third party (a skill developer): to do something, or to delete what it holds."""
-
-    id: Id
-    verb: Literal["perform", "delete"]
-    account: Annotated[str, Meta(max_length=100)]
-    interaction: Id
-    at: Utc
-    details: dict[str, Any] = {}
-
-
-class PartnerNotice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A third party asks the operator to delete what it holds about an interaction that they shared."""
-
-    partner: Name
-    account: Annotated[str, Meta(max_length=100)]
-    interaction: Id
-
-
-class PartnerReply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A third party's answer. A silent one never sends it for a deletion."""
-
-    request: Id
-    partner: Name
-    outcome: Literal["done", "honoured", "refused"]
-    reference: Annotated[str, Meta(max_length=100)] = ""
-    reason: Text = ""
-
-
 #: Directives by the last segment of their topic.
 DIRECTIVES: dict[str, type[Directive]] = {
     kind.name: kind for kind in (Stored, Forgotten, Refused, Speak, Settings, Alert, Forget, Clock)
@@ -334,11 +304,6 @@ def state_topic(device: str) -> str:
 def directive_topic(device: str, directive: str) -> str:
     """`echo/v1/{device}/directive/{directive}`; with `+` for the directive, what a device subscribes to."""
     return f"{ROOT}/{device}/directive/{directive}"
-
-
-def partner_topic(partner: str, direction: Literal["request", "reply", "notice"]) -> str:
-    """`partner/v1/{partner}/request` (to it), `.../reply` and `.../notice` (from it)."""
-    return f"{PARTNER_ROOT}/{partner}/{direction}"
 
 
 def read_event_topic(topic: str) -> tuple[str, str, str | None]:

@@ -14,7 +14,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, false, insert, or_, select, union, update
 
-from cloud_stub.contract.messages import PartnerRequest, encode, new_id, partner_topic, rfc3339
+from cloud_stub.contract.messages import encode, new_id, rfc3339
+from cloud_stub.contract.partners import PartnerRequest, partner_topic
 from cloud_stub.retention import acts, device_copies, household, ledger, scopes
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.ledger import Decision

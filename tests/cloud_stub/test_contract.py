@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from cloud_stub.contract import messages
+from cloud_stub.contract import messages, partners
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import (
     DIRECTIVES,
@@ -22,8 +22,6 @@ from cloud_stub.contract.messages import (
     Directive,
     Forgotten,
     Interaction,
-    PartnerReply,
-    PartnerRequest,
     Refused,
     Setting,
     Settings,
@@ -36,12 +34,12 @@ from cloud_stub.contract.messages import (
     encode,
     event_topic,
     new_id,
-    partner_topic,
     read_event_topic,
     recording_topic,
     rfc3339,
     state_topic,
 )
+from cloud_stub.contract.partners import PartnerReply, PartnerRequest, partner_topic
 
 ID = "01998877-6655-7433-8211-00ffeeddccbb"
 OTHER_ID = "01998877-6656-7433-8211-00ffeeddccbb"
@@ -50,7 +48,7 @@ AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 #: Every Struct of the contract, found by looking: a new one is covered the moment it is written.
 KINDS: list[type[Struct]] = [
     value
-    for value in vars(messages).values()
+    for value in (vars(messages) | vars(partners)).values()
     if isinstance(value, type) and issubclass(value, Struct) and value is not Struct
 ]
 
@@ -203,7 +201,7 @@ def test_third_parties_are_spoken_to_on_these_topics() -> None:
         (
             State("idle", "offline"),
             '{"attention":"idle","connection":"offline","at":null,"muted":false,"do_not_disturb":false,"volume":50,'
-            '"microphone":null}',
+            '"microphone":null,"last_heard":null}',
         ),
         (
             Stored(OTHER_ID, ID, "recording"),
