@@ -43,12 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
 
-    in_room = _settings_options()
-    run = commands.add_parser("run", parents=[in_room], help="listen to the microphone")
+    on_wire = _settings_options(*(key for key in settings.OPTIONS if key not in settings.IN_ROOM))
+    on_wire.add_argument("--config", type=Path, metavar="FILE", help="the settings (see `echo-device settings`)")
+    in_room = _settings_options(*settings.IN_ROOM)
+    run = commands.add_parser("run", parents=[on_wire, in_room], help="listen to the microphone")
     run.set_defaults(command=_run)
     run.add_argument("--once", action="store_true", help="stop after the first answered interaction")
 
-    hear = commands.add_parser("hear", parents=[in_room, as_json], help="hear sound files as if spoken")
+    hear = commands.add_parser("hear", parents=[on_wire, as_json], help="hear sound files as if spoken")
     hear.set_defaults(command=_hear)
     hear.add_argument("files", nargs="+", metavar="FILE", help="any sound file: WAV, FLAC, OGG, MP3")
     hear.add_argument("--timeout", type=float, default=20.0, metavar="S", help="wait so long for the cloud (20 s)")
@@ -66,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     walnut.add_argument("--svg", type=Path, metavar="FILE", help="draw it there")
 
     _add_tracing(commands)
-    effective = commands.add_parser("settings", parents=[in_room, as_json], help="what holds, and where it comes from")
+    effective = commands.add_parser(
+        "settings", parents=[on_wire, in_room, as_json], help="what holds, and where it comes from"
+    )
     effective.set_defaults(command=_later("settings", "show"))
     effective.add_argument("--init", action="store_true", help="write a commented file to start from")
 
@@ -113,11 +117,11 @@ def _positive(text: str) -> float:
     return number
 
 
-def _settings_options() -> argparse.ArgumentParser:
+def _settings_options(*keys: str) -> argparse.ArgumentParser:
     """One option a setting. None of them has a default: what is not given comes from elsewhere."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the settings (see `echo-device settings`)")
-    for key, option in settings.OPTIONS.items():
+    for key in keys:
+        option = settings.OPTIONS[key]
         name, text = f"--{key.replace('_', '-')}", option.metadata["help"]
         if isinstance(option.default, bool):
             parser.add_argument(name, action=argparse.BooleanOptionalAction, help=text)

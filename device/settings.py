@@ -156,6 +156,9 @@ class Settings:
         return self.data or platformdirs.user_data_path("residual-echo", appauthor=False)
 
 
+#: The settings that only a device in a room has a use for, and not one that hears files.
+IN_ROOM = ("microphone", "voice", "volume", "home_assistant")
+
 OPTIONS = {option.name: option for option in fields(Settings) if option.name != "sources"}
 
 

@@ -87,6 +87,6 @@ def test_where_the_rule_erases_the_alarm_it_does_not_ring(tmp_path: Path) -> Non
         asked("erase", "household", "--all", "--data", data)
         until(lambda: here.echo.attend(0.1) or not here.echo.keeping.alerts.all(), "the device to forget the alarm")
         asked("advance", "P2D", "--data", data)
-        until(lambda: here.echo.attend(0.1) or asked("status", "--data", data)["outgoing"] == 0, "the time to arrive")
+        until(lambda: here.echo.attend(0.1) or asked("status", "--data", data)["untold"] == 0, "the time to arrive")
         here.echo.attend(0.1)
         assert here.rung() == []
