@@ -41,8 +41,7 @@ class SavedSound:
         """Write a recording. Raises EchoError where the disk is full; then nothing of it is left."""
         file = self._file(interaction)
         try:
-            with file.open("wb") as sound:
-                os.fchmod(sound.fileno(), 0o600)
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sound:
                 sound.write(flac)
         except OSError as error:
             with contextlib.suppress(OSError):
