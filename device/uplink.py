@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 FIRST_REPEAT_S = 2.0
 LONGEST_REPEAT_S = 60.0
 
+#: Directives that one message confirms at most.
+CONFIRMED = 500
+
 #: So many of the oldest messages are looked at; the outbox holds the rest.
 LOOK_AT = 50
 
@@ -113,8 +116,9 @@ class Uplink:
             while True:
                 directives.append(self._directives.get_nowait())
         done = [directive.id for directive in directives if self._done(directive, act)]
-        if done:
-            self._client.publish(event_topic(self._device, Confirm.name), encode(Confirm(done)), qos=1)
+        for start in range(0, len(done), CONFIRMED):
+            confirmed = Confirm(done[start : start + CONFIRMED])
+            self._client.publish(event_topic(self._device, Confirm.name), encode(confirmed), qos=1)
 
     def commands(self) -> list[Control]:
         """The control messages that have come since the last call."""
