@@ -11,6 +11,8 @@ from typing import Any
 from cloud_stub.contract import address
 from cloud_stub.errors import CloudError
 
+ZONE = "the household's, such as Europe/Berlin (default: the system's)"
+
 Commands = Any  # argparse names its type for sub-commands only privately
 
 
@@ -84,7 +86,7 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto to be told to save after deletions")
     serve.add_argument("--worker", metavar="NAME", help="one of several that share PostgreSQL and one subscription")
     serve.add_argument("--training-share", type=float, default=0.1, metavar="SHARE", help="0 to 1 (default 0.1)")
-    serve.add_argument("--time-zone", metavar="ZONE", help="the household's, such as Europe/Berlin (default: system's)")
+    serve.add_argument("--time-zone", metavar="ZONE", help=ZONE)
     serve.add_argument(
         "--simulated-clock",
         type=_time,
@@ -103,6 +105,8 @@ def _add_looks(commands: Commands) -> None:
     ):
         look = commands.add_parser(name, parents=_shared("account", "data", "json"), help=text)
         look.set_defaults(command=f"look.{name}")
+        if name == "due":
+            look.add_argument("--time-zone", metavar="ZONE", help=ZONE)
     _add_residue(commands)
     status = commands.add_parser("status", parents=_shared("data", "json"), help="counts: stored, waiting, quarantined")
     status.set_defaults(command="look.status")

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, select
 
-from cloud_stub.assistant import Change, Deletion, Forget, Outcome
+from cloud_stub.assistant import Change, Deletion, Draft, Forget, Outcome
 from cloud_stub.assistant.facts import matching
 from cloud_stub.batch import Batch, Origin
-from cloud_stub.contract.messages import Interaction, PartnerRequest, encode, new_id, partner_topic, rfc3339
-from cloud_stub.retention import ledger
+from cloud_stub.contract.messages import Alert, AlertKind, Interaction, encode, new_id, rfc3339
+from cloud_stub.contract.partners import PartnerRequest, partner_topic
+from cloud_stub.contract.recurrence import Recurrence
+from cloud_stub.retention import device_copies, ledger
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.scopes import Scope
@@ -44,9 +47,9 @@ class Memory:
 class Conductor:
     """Turns an Outcome into rows of the batch."""
 
-    def __init__(self, keys: Keys, engine: Engine, clock: SystemClock) -> None:
-        """`keys` make the ledger's pseudonyms; settings are the engine's to change."""
-        self._keys, self._engine, self._clock = keys, engine, clock
+    def __init__(self, keys: Keys, engine: Engine, clock: SystemClock, zone: ZoneInfo) -> None:
+        """`keys` make the ledger's pseudonyms; settings are the engine's to change; in `zone` alarms recur."""
+        self._keys, self._engine, self._clock, self._zone = keys, engine, clock, zone
 
     def act(self, batch: Batch, origin: Origin, outcome: Outcome, at: datetime) -> None:
         """Write the records of the action, and queue what a third party is asked to do."""
@@ -56,6 +59,8 @@ class Conductor:
             if order is not None and draft.store == "commerce":
                 extra = {"partner": order.partner, "status": "requested"}
             batch.record(draft.store, draft.kind, origin, position=position, **draft.fields, **extra)
+            if RECORDS[draft.store, draft.kind] in device_copies.ALERTS and draft.fields["due"]:
+                batch.send(self._alert(origin, draft, position), origin, origin.interaction)
         if order is not None:
             request = PartnerRequest(
                 id=new_id(),
@@ -90,6 +95,19 @@ class Conductor:
         batch.flush()
         self._engine.change_setting(batch.connection, origin.account, wanted.setting, wanted.value)
         batch.changed(origin.account)
+
+    def _alert(self, origin: Origin, draft: Draft, position: int) -> Alert:
+        """What makes the device that was asked ring."""
+        return Alert(
+            id=new_id(),
+            interaction=origin.interaction,
+            position=position,
+            kind=cast("AlertKind", draft.kind),
+            due=datetime.fromisoformat(str(draft.fields["due"])),
+            recurrence=cast("Recurrence", draft.fields.get("recurrence") or ""),
+            zone=self._zone.key,
+            about=str(draft.fields.get("about") or "")[:2000],
+        )
 
     def delete(self, batch: Batch, origin: Origin, wanted: Deletion, message: Interaction) -> None:
         """Remember a deletion asked for by voice: what it names, and the request itself.

@@ -1,31 +1,23 @@
 """What is still going to ring, fire, be met or be charged: the data that lives on after its recording (L8)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Table, select
 
 from cloud_stub.contract.messages import rfc3339
+from cloud_stub.contract.recurrence import next_due
 from cloud_stub.retention.rules import Period
 from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import RECORDS
-
-_DAYS = {
-    "monday": 0,
-    "tuesday": 1,
-    "wednesday": 2,
-    "thursday": 3,
-    "friday": 4,
-    "saturday": 5,
-    "sunday": 6,
-}
 
 #: How often a subscription is charged: no source says; a month is what such services do.
 CHARGED = Period("P1M")
 
 
-def due(connection: Connection, seal: Seal, account: str, now: datetime) -> list[dict[str, Any]]:
-    """The account's alarms, reminders, timers, meetings and charges to come, soonest first.
+def due(connection: Connection, seal: Seal, account: str, now: datetime, zone: ZoneInfo) -> list[dict[str, Any]]:
+    """The account's alarms, reminders, timers, meetings and charges to come, soonest first; recurring as in `zone`.
 
     Each has what (ring, fire, meet, charge), when (RFC 3339, UTC), about, interaction, and whether the recording that
     it came of has been deleted.
@@ -41,7 +33,7 @@ def due(connection: Connection, seal: Seal, account: str, now: datetime) -> list
         for row in _readable(connection, seal, table, account):
             if row[field] is None:
                 continue
-            when = _next(datetime.fromisoformat(row[field]), row.get("recurrence") or "", now)
+            when = next_due(datetime.fromisoformat(row[field]), row.get("recurrence") or "", zone, now)
             if when is not None:
                 found.append(_entry(row, kind, what, when, row[about]))
     table = RECORDS["commerce", "subscription"]
@@ -67,26 +59,3 @@ def _entry(row: Any, kind: str, what: str, when: datetime, about: object) -> dic
         "interaction": row["interaction"],
         "recording_deleted": row["deleted_at"] is not None,
     }
-
-
-def _next(first: datetime, recurrence: str, now: datetime) -> datetime | None:
-    """The first time after `now` that a recurrence comes round; None for a single time that is past."""
-    if first > now:
-        return first
-    if not recurrence:
-        return None
-    step = timedelta(days=2 if recurrence == "every other day" else 1)
-    when = first + step * max(0, (now - first) // step)
-    while when <= now or not _falls(recurrence, when):
-        when += step
-    return when
-
-
-def _falls(recurrence: str, when: datetime) -> bool:
-    if recurrence == "weekdays":
-        return when.weekday() < 5
-    if recurrence == "weekends":
-        return when.weekday() >= 5
-    if recurrence.startswith("weekly "):
-        return when.weekday() == _DAYS.get(recurrence.split()[1], when.weekday())
-    return True

@@ -19,22 +19,21 @@ from cloud_stub.conduct import Conductor, Memory
 from cloud_stub.contract.messages import (
     ID_PATTERN,
     MAX_MESSAGE_BYTES,
+    Clock,
     Confirm,
     DeviceError,
     Interaction,
     Part,
-    PartnerNotice,
-    PartnerReply,
     Refused,
     Setting,
     Settings,
     Speak,
     decode,
     new_id,
-    partner_topic,
     read_event_topic,
     rfc3339,
 )
+from cloud_stub.contract.partners import PartnerNotice, PartnerReply, partner_topic
 from cloud_stub.errors import CloudError
 from cloud_stub.residue.witness import Witness
 from cloud_stub.retention import household
@@ -77,7 +76,7 @@ class Ingest:
         """
         self._stores, self._keys, self._engine, self._clock, self._zone = stores, keys, engine, clock, zone
         self._assistant = assistant
-        self._conductor = Conductor(keys, engine, clock)
+        self._conductor = Conductor(keys, engine, clock, zone)
         self._replies = Replies(keys, engine.policy, clock)
         self._witness = Witness(stores.folder)
         self._training_share = training_share
@@ -168,6 +167,8 @@ class Ingest:
             text=said.transcript,
         )
         batch.heard.add(origin.account)
+        if isinstance(self._clock, SimulatedClock):
+            batch.send(Clock(id=new_id(), now=self._clock.shown()), origin, None)
         outcome = self._assistant.answer(request, Memory(batch))
         if outcome.deletion is not None and not batch.household(origin.account).delete_by_voice:
             outcome = Outcome(outcome.intent, DELETION_OFF)

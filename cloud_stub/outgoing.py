@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, and_, func, select, update
 
+from cloud_stub.retention.device_copies import WORDLESS
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import directive
@@ -60,8 +61,15 @@ class Outgoing:
 
 
 def count(connection: Connection) -> int:
-    """How many messages are on their way."""
-    return connection.execute(select(func.count()).select_from(directive)).scalar_one()
+    """How many messages are on their way, but for what `untold` counts."""
+    words = directive.c.purpose.not_in(WORDLESS)
+    return connection.execute(select(func.count()).select_from(directive).where(words)).scalar_one()
+
+
+def untold(connection: Connection) -> int:
+    """How many messages to devices, about what to forget or about the time, are not confirmed: some may be away."""
+    waiting = directive.c.purpose.in_(WORDLESS)
+    return connection.execute(select(func.count()).select_from(directive).where(waiting)).scalar_one()
 
 
 def confirm(connection: Connection, seal: Seal, ids: list[str], recipient: str) -> None:

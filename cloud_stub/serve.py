@@ -18,7 +18,8 @@ from cloud_stub.assistant import Assistant
 from cloud_stub.backing_up import Schedule
 from cloud_stub.batch import Incoming
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import PARTNER_ROOT, ROOT
+from cloud_stub.contract.messages import ROOT
+from cloud_stub.contract.partners import PARTNER_ROOT
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.ingest import Ingest

@@ -16,6 +16,7 @@ def status(connection: Connection) -> dict[str, int]:
         "interactions": count(RECORDS["primary", "transcript"]),
         "recordings": count(RECORDS["primary", "recording"]),
         "outgoing": outgoing.count(connection),
+        "untold": outgoing.untold(connection),
         "quarantined": count(quarantine),
         "deletions": count(scope),
     }

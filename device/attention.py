@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 from cloud_stub.contract.messages import Attention
 
-#: From each state, the states that may follow. Whatever happens, one can be muted or lose the microphone.
+#: From each state, the states that may follow. Whatever happens, one can be muted or lose the microphone. A muted
+#: device never listens; a deaf one only to sound that comes by MQTT control.
 TRANSITIONS: dict[Attention, frozenset[Attention]] = {
     "idle": frozenset({"listening", "thinking", "speaking", "alerting", "muted", "deaf"}),
-    "listening": frozenset({"thinking", "idle", "muted", "deaf"}),
+    "listening": frozenset({"thinking", "idle", "alerting", "muted", "deaf"}),
     "thinking": frozenset({"speaking", "idle", "listening", "alerting", "muted", "deaf"}),
-    "speaking": frozenset({"idle", "listening", "alerting", "muted", "deaf"}),
-    "alerting": frozenset({"idle", "listening", "muted", "deaf"}),
-    "muted": frozenset({"idle", "speaking", "alerting"}),
-    "deaf": frozenset({"idle", "muted", "alerting", "speaking"}),
+    "speaking": frozenset({"idle", "listening", "thinking", "alerting", "muted", "deaf"}),
+    "alerting": frozenset({"idle", "listening", "thinking", "speaking", "muted", "deaf"}),
+    "muted": frozenset({"idle", "thinking", "speaking", "alerting", "deaf"}),
+    "deaf": frozenset({"idle", "listening", "thinking", "speaking", "alerting", "muted"}),
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloud_stub.contract import address
+from device import settings
 from device.errors import EchoError
 
 if TYPE_CHECKING:
@@ -36,22 +37,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="echo-device", description="An emulated Echo-style smart speaker.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    device = argparse.ArgumentParser(add_help=False)
-    device.add_argument("--device", default="kitchen", metavar="NAME", help="this device's name (default: kitchen)")
-    device.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
-    device.add_argument("--wake-word", default="alexa", metavar="WORD", help="default: alexa")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: the user's own)")
     common.add_argument("--model", metavar="NAME|DIR", help="a Vosk model (default: the small one that ships)")
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
 
-    run = commands.add_parser("run", parents=[device, common], help="listen to the microphone")
+    on_wire = _settings_options(*(key for key in settings.OPTIONS if key not in settings.IN_ROOM))
+    on_wire.add_argument("--config", type=Path, metavar="FILE", help="the settings (see `echo-device settings`)")
+    in_room = _settings_options(*settings.IN_ROOM)
+    run = commands.add_parser("run", parents=[on_wire, in_room], help="listen to the microphone")
     run.set_defaults(command=_run)
-    run.add_argument("--microphone", metavar="NAME", help="by name or a part of it (default: the system's)")
     run.add_argument("--once", action="store_true", help="stop after the first answered interaction")
 
-    hear = commands.add_parser("hear", parents=[device, common, as_json], help="hear sound files as if spoken")
+    hear = commands.add_parser("hear", parents=[on_wire, as_json], help="hear sound files as if spoken")
     hear.set_defaults(command=_hear)
     hear.add_argument("files", nargs="+", metavar="FILE", help="any sound file: WAV, FLAC, OGG, MP3")
     hear.add_argument("--timeout", type=float, default=20.0, metavar="S", help="wait so long for the cloud (20 s)")
@@ -69,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     walnut.add_argument("--svg", type=Path, metavar="FILE", help="draw it there")
 
     _add_tracing(commands)
+    effective = commands.add_parser(
+        "settings", parents=[on_wire, in_room, as_json], help="what holds, and where it comes from"
+    )
+    effective.set_defaults(command=_later("settings", "show"))
+    effective.add_argument("--init", action="store_true", help="write a commented file to start from")
 
     microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs there are")
     microphones.set_defaults(command=_microphones)
@@ -113,29 +117,44 @@ def _positive(text: str) -> float:
     return number
 
 
-def _run(options: argparse.Namespace) -> int:
-    from device.audio_source import Microphone  # noqa: PLC0415
+def _settings_options(*keys: str) -> argparse.ArgumentParser:
+    """One option a setting. None of them has a default: what is not given comes from elsewhere."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for key in keys:
+        option = settings.OPTIONS[key]
+        name, text = f"--{key.replace('_', '-')}", option.metadata["help"]
+        if isinstance(option.default, bool):
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
+        else:
+            parser.add_argument(name, metavar=key.rsplit("_", maxsplit=1)[-1].upper(), help=text)
+    return parser
 
-    echo = _echo(options)
+
+def _run(options: argparse.Namespace) -> int:
+    import signal  # noqa: PLC0415
+
+    from device import voice  # noqa: PLC0415
+    from device.capture import Capture  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way of pressing Ctrl-C
+    chosen = settings.chosen(options)
+    echo = _echo(chosen, voice=chosen.voice)
     try:
-        with Microphone(options.microphone) as microphone:
-            print(f"listening on {microphone.description}; say {options.wake_word!r}. Stop with Ctrl-C.", flush=True)
-            echo.uplink.connect(must=False)
-            blocks = _until_answered(microphone, echo) if options.once else microphone
-            echo.listen(blocks, "microphone")
-            if options.once:
-                echo.settle(20.0)
+        if chosen.volume is not None:
+            echo.switches.set(volume=chosen.volume)
+        if chosen.voice and not voice.available():
+            print("no voice here (apt install espeak-ng): answers are text only.", flush=True)
+        if chosen.microphone == "none":
+            print("no microphone: what is heard comes by MQTT control alone. Stop with Ctrl-C.", flush=True)
+        elif echo.switches.now.muted:
+            print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
+        echo.uplink.connect(must=False)
+        answered = (lambda: any(each.interaction.transcript for each in echo.exchanges)) if options.once else None
+        echo.live(Capture(chosen.microphone), answered or (lambda: False))
+        echo.settle(20.0)
     finally:
         echo.close()
     return 0
-
-
-def _until_answered(microphone: Any, echo: "Echo") -> Any:
-    """The microphone's blocks until one request was heard."""
-    for block in microphone:
-        yield block
-        if any(exchange.interaction.transcript for exchange in echo.exchanges):
-            return
 
 
 def _hear(options: argparse.Namespace) -> int:
@@ -143,7 +162,8 @@ def _hear(options: argparse.Namespace) -> int:
 
     # Open all before hearing any: a misspelled name should not be found out half way.
     recordings = [Recording(file) for file in options.files]
-    echo = _echo(options)
+    chosen = settings.chosen(options)
+    echo = _echo(chosen, quiet=options.json)
     try:
         echo.uplink.connect(must=True)
         heard = []
@@ -154,7 +174,7 @@ def _hear(options: argparse.Namespace) -> int:
             new = list(echo.exchanges)[already:]
             heard += [_told(recording.name, exchange) for exchange in new] or [{"file": recording.name, "heard": None}]
             if not new and not options.json:
-                print(f"{recording.name}: no {options.wake_word!r} was heard in it")
+                print(f"{recording.name}: no {chosen.wake_word!r} was heard in it")
     finally:
         echo.close()
     if options.json:
@@ -211,7 +231,7 @@ def _walnut(options: argparse.Namespace) -> int:
 
 
 def _microphones(options: argparse.Namespace) -> int:
-    from device.audio_source import microphones  # noqa: PLC0415
+    from device.microphone import microphones  # noqa: PLC0415
 
     names = microphones()
     if options.json:
@@ -221,29 +241,35 @@ def _microphones(options: argparse.Namespace) -> int:
     return 0
 
 
-def _echo(options: argparse.Namespace) -> "Echo":
+def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False) -> "Echo":
     from device import speech_models  # noqa: PLC0415
     from device.echo import Echo  # noqa: PLC0415
-
-    try:
-        broker = address.BrokerAddress.parse(options.broker)
-    except ValueError as error:
-        raise EchoError(str(error)) from error
-    quiet = getattr(options, "json", False)
 
     def say(exchange: "Exchange") -> None:
         if not quiet:
             print(f"heard   {exchange.interaction.transcript}\nanswer  {exchange.response}", flush=True)
 
-    return Echo(
-        options.device,
-        options.data or _default_data(),
-        broker,
-        speech_models.load(speech_models.locate(options.model)),
-        wake_word=options.wake_word,
+    def tell(line: str) -> None:
+        if not quiet:
+            print(line, flush=True)
+
+    echo = Echo(
+        chosen.device,
+        chosen.data_folder,
+        chosen.broker,
+        speech_models.load(speech_models.locate(chosen.model)),
+        wake_word=chosen.wake_word,
+        voice=voice,
+        bounds=chosen.bounds,
+        tls=chosen.tls,
+        home_assistant=chosen.home_assistant,
         show=_ring(quiet=quiet),
         say=say,
+        tell=tell,
     )
+    if echo.keeping.saved is not None:
+        tell(echo.keeping.saved.announcement(chosen.data_folder))
+    return echo
 
 
 def _ring(*, quiet: bool) -> Callable[[Any], None]:
@@ -253,9 +279,3 @@ def _ring(*, quiet: bool) -> Callable[[Any], None]:
     from device.light_ring import Terminal  # noqa: PLC0415
 
     return Terminal().show
-
-
-def _default_data() -> Path:
-    import platformdirs  # noqa: PLC0415
-
-    return platformdirs.user_data_path("residual-echo", appauthor=False)

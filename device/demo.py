@@ -70,10 +70,10 @@ def run(
         stage = _Stage(echo, tell, real_time=real_time)
 
         told = [stage.play(request) for request in requests[:STORY]]
-        wait_for_partners(data)
+        wait_for_partners(data, echo)
         before = {row["id"] for row in cloud_process.ask(data, "history", "household")}
         told.append(stage.play(_named(requests, DELETION)))
-        wait_for_partners(data)
+        wait_for_partners(data, echo)
         after = {row["id"] for row in cloud_process.ask(data, "history", "household")}
         deleted = [row["id"] for row in told if row["id"] in before - after or row["id"] in stage.forgotten()]
         report = cloud_process.ask(data, "left", "household")
@@ -132,10 +132,10 @@ def _named(requests: list[SpokenRequest], file: str) -> SpokenRequest:
     return next(request for request in requests if request.file.name == file)
 
 
-def wait_for_partners(data: Path) -> None:
-    """Until nothing is on its way to a third party any more: it has answered, or is taken to be silent."""
+def wait_for_partners(data: Path, echo: Echo) -> None:
+    """Until nothing is on its way any more: device and third parties have answered, or are taken to be silent."""
     deadline = time.monotonic() + SETTLE_S
     while cloud_process.ask(data, "status")["outgoing"]:
         if time.monotonic() > deadline:
             raise EchoError("messages of the cloud stay unconfirmed; look at `cloud-stub status`.")
-        time.sleep(0.1)
+        echo.attend(wait_s=0.1)

@@ -37,6 +37,7 @@ class Hearing:
     """
 
     def __init__(self, model: SpeechModel, wake_word: str = "alexa") -> None:
+        self._word = wake_word
         self._wake_word = WakeWord(model, wake_word)
         self._transcriber = Transcriber(model)
         self._utterance: Utterance | None = None
@@ -67,6 +68,21 @@ class Hearing:
         if self._utterance is not None:
             events.append(self._idle(self._utterance.finish()))
         return tuple(events)
+
+    def begin(self) -> Listening | None:
+        """Begin a request at once, as when a button is pushed; with what is said from now on. None if one is open."""
+        if self._utterance is not None:
+            return None
+        self._read = self._arrived
+        self._recent = self._recent[:0]
+        wake = Wake(self._word, self._read, self._read, 1.0, pushed=True)
+        self._utterance = Utterance(self._transcriber, wake, self._read)
+        return Listening(wake)
+
+    @property
+    def open(self) -> bool:
+        """Whether a request is being listened to: then more sound is kept than the last three seconds."""
+        return self._utterance is not None
 
     def forget(self) -> None:
         """Drop every sound that is kept and a request that is half heard, as when the microphone is switched off."""

@@ -12,7 +12,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import PARTNER_ROOT, ROOT
+from cloud_stub.contract.messages import ROOT
+from cloud_stub.contract.partners import PARTNER_ROOT
 from cloud_stub.contract.trace import Sent, line
 from device.errors import EchoError
 

@@ -1,17 +1,19 @@
 """The way to the cloud: publishes what the outbox holds until the cloud answers, and receives its directives."""
 
+import contextlib
 import logging
 import queue
 import time
-
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.control import control_topic
 from cloud_stub.contract.messages import (
     DIRECTIVES,
-    Attention,
     Confirm,
+    DeviceError,
     Directive,
     Forgotten,
     Refused,
@@ -23,6 +25,7 @@ from cloud_stub.contract.messages import (
     event_topic,
     state_topic,
 )
+from device.connection import Connection, Tls
 from device.errors import EchoError
 from device.outbox import Outbox
 
@@ -32,136 +35,181 @@ log = logging.getLogger(__name__)
 FIRST_REPEAT_S = 2.0
 LONGEST_REPEAT_S = 60.0
 
-#: So many messages may be on their way at once; the outbox holds the rest.
-IN_FLIGHT = 50
+#: Directives that one message confirms at most.
+CONFIRMED = 500
+
+#: So many of the oldest messages are looked at; the outbox holds the rest.
+LOOK_AT = 50
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control message as it came, not yet read."""
+
+    command: str
+    payload: bytes
+    retained: bool
+
+
+@dataclass
+class _Sending:
+    """One message on its way: when it is to be sent again, and how long the pause before that is, in seconds."""
+
+    due: float = 0.0
+    pause: float = FIRST_REPEAT_S / 2
 
 
 class Uplink:
-    """One device's connection. paho's thread only queues; all work is done by whoever calls `pump`."""
+    """One device's way to the cloud. paho's thread only queues; all work is done by whoever calls `pump`.
 
-    def __init__(self, device: str, address: BrokerAddress, outbox: Outbox) -> None:
-        """Nothing is sent before `connect`."""
-        self._device, self._address, self._outbox = device, address, outbox
-        self._attention: Attention = "idle"
+    One interaction is on its way at a time, so that they arrive in the order in which they were heard, whatever a
+    broker loses when it dies. One that stays unanswered through all its repeats no longer holds up the others.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        address: BrokerAddress,
+        outbox: Outbox,
+        tls: Tls | None = None,
+        introduction: tuple[str, bytes] | None = None,
+    ) -> None:
+        """Nothing is sent before `connect`. Raises EchoError for TLS files that cannot be used.
+
+        `introduction` (topic, payload) is published retained at every connect.
+        """
+        self._introduction = introduction
+        self._device, self._outbox = device, outbox
+        self._state = State("idle", "online")
+        self._control: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self._directives: queue.SimpleQueue[Directive] = queue.SimpleQueue()
-        self._sent: dict[int, tuple[float, float]] = {}
+        self._sending: dict[int, _Sending] = {}
+        self._reconnected = False
         self._acted_on: dict[str, None] = {}
-        self.refused_login = ""
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"echo-{device}",
-            clean_session=False,
-            protocol=mqtt.MQTTv311,
+        self._connection = Connection(
+            f"echo-{device}",
+            address,
+            tls or Tls(),
+            will=(state_topic(device), encode(State("idle", "offline"))),
+            on_online=self._on_online,
+            on_message=self._on_message,
         )
-        if address.user is not None:
-            self._client.username_pw_set(address.user, address.password)
-        if address.tls:
-            self._client.tls_set()
-        self._client.reconnect_delay_set(min_delay=1, max_delay=30)
-        self._client.will_set(state_topic(device), encode(State("idle", "offline")), qos=1, retain=True)
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
+        self._client = self._connection.client
 
     def connect(self, *, must: bool) -> None:
-        """Connect and stay connected. With `must`, raises EchoError where no broker answers; else keeps trying."""
-        try:
-            self._client.connect(self._address.host, self._address.port, keepalive=15)
-        except (OSError, ValueError) as error:
-            if must:
-                raise EchoError(
-                    f"no MQTT broker at {self._address}: {error}. Start one (mosquitto -p {self._address.port}), or "
-                    "give its address with --broker mqtt://HOST:PORT."
-                ) from error
-            log.warning("no MQTT broker at %s yet (%s); what is heard waits in the outbox", self._address, error)
-            self._client.connect_async(self._address.host, self._address.port, keepalive=15)
-        self._client.loop_start()
+        """Connect and stay connected. With `must`, raises EchoError where no broker answers; else keeps trying.
 
-    def pump(self, wait_s: float = 0.0) -> list[Directive]:
-        """Send what is due, take what has come (waiting for it so long at most), act on it, confirm it.
-
-        Returns the new directives; answers have already made the outbox forget. Raises EchoError when the broker
-        refuses our user or password: trying again would not help.
+        In any case raises EchoError where the broker refuses us or its certificate cannot be verified.
         """
-        if self.refused_login:
-            raise EchoError(
-                f"the broker at {self._address} refuses us: {self.refused_login}. Check the user and password in "
-                "--broker mqtt://USER:PASSWORD@HOST:PORT."
-            )
+        self._connection.open(must=must)
+
+    def pump(self, act: Callable[[Directive], None], wait_s: float = 0.0) -> None:
+        """Send what is due; take what has come (waiting for it so long at most), act on it, confirm it.
+
+        `act` is given every new directive once; answers make the outbox forget besides. Where it raises EchoError the
+        directive is not confirmed, and so comes again.
+        """
         self._send()
         directives = []
-        try:
+        with contextlib.suppress(queue.Empty):
             directives.append(self._directives.get(timeout=wait_s) if wait_s else self._directives.get_nowait())
             while True:
                 directives.append(self._directives.get_nowait())
-        except queue.Empty:
-            pass
-        new = [directive for directive in directives if directive.id not in self._acted_on]
-        for directive in new:
-            self._act_on(directive)
-        if directives:
-            confirmed = Confirm([directive.id for directive in directives])
+        done = [directive.id for directive in directives if self._done(directive, act)]
+        for start in range(0, len(done), CONFIRMED):
+            confirmed = Confirm(done[start : start + CONFIRMED])
             self._client.publish(event_topic(self._device, Confirm.name), encode(confirmed), qos=1)
-        return new
 
-    def show(self, attention: Attention) -> None:
-        """Publish the attention state, retained."""
-        self._attention = attention
-        if self._client.is_connected():
-            self._client.publish(state_topic(self._device), encode(State(attention, "online")), qos=1, retain=True)
+    def commands(self) -> list[Control]:
+        """The control messages that have come since the last call."""
+        came = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                came.append(self._control.get_nowait())
+        return came
+
+    def show(self, state: State) -> None:
+        """Publish the state, retained; again at every connect."""
+        self._state = state
+        if self._connection.online:
+            # At most once: paho would send an older one again after a reconnect, behind the newer.
+            self._client.publish(state_topic(self._device), encode(state), qos=0, retain=True)
+
+    def complain(self, error: DeviceError) -> None:
+        """Publish what went wrong. Offline nobody would read it in time, so it does not wait."""
+        if self._connection.online:
+            self._client.publish(event_topic(self._device, DeviceError.name), encode(error), qos=1)
 
     def close(self) -> None:
         """Say offline and leave; what is unanswered stays in the outbox."""
-        if self._client.is_connected():
+        if self._connection.online:
             farewell = self._client.publish(
                 state_topic(self._device), encode(State("idle", "offline")), qos=1, retain=True
             )
             farewell.wait_for_publish(timeout=2)
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._connection.close()
 
     def _send(self) -> None:
-        if not self._client.is_connected():
+        if not self._connection.online:
             return
+        if self._reconnected:
+            self._reconnected, self._sending = False, {}
+        if dropped := self._outbox.untold():
+            self.complain(_lost(dropped))
+            self._outbox.told(dropped)
         now = time.monotonic()
-        waiting = self._outbox.waiting(IN_FLIGHT)
-        self._sent = {message.number: self._sent[message.number] for message in waiting if message.number in self._sent}
+        waiting = self._outbox.waiting(LOOK_AT)
+        self._sending = {message.number: self._sending.get(message.number, _Sending()) for message in waiting}
+        held_up: str | None = None
         for message in waiting:
-            due, pause = self._sent.get(message.number, (0.0, FIRST_REPEAT_S / 2))
-            if due <= now:
-                pause = min(pause * 2, LONGEST_REPEAT_S)
-                self._sent[message.number] = (now + pause, pause)
+            if held_up not in {None, message.interaction}:
+                return
+            sending = self._sending[message.number]
+            if sending.due <= now:
+                sending.pause = min(sending.pause * 2, LONGEST_REPEAT_S)
+                sending.due = now + sending.pause
                 self._client.publish(message.topic, message.payload, qos=1)
+            if sending.pause < LONGEST_REPEAT_S:
+                held_up = message.interaction
 
-    def _act_on(self, directive: Directive) -> None:
-        # A directive is repeated until its confirmation arrives: it is confirmed again, not acted on again.
+    def _done(self, directive: Directive, act: Callable[[Directive], None]) -> bool:
+        """Act on a directive, unless that was done before. Returns whether it is done."""
+        if directive.id in self._acted_on:
+            return True
+        if isinstance(directive, Stored | Forgotten) or (isinstance(directive, Refused) and directive.interaction):
+            self._outbox.forget(directive.interaction or "", directive.part)
+        try:
+            act(directive)
+        except EchoError as error:
+            log.error("a directive waits: %s", error)  # noqa: TRY400 - the message says all
+            return False
         self._acted_on[directive.id] = None
         if len(self._acted_on) > 1000:
             del self._acted_on[next(iter(self._acted_on))]
-        if isinstance(directive, Stored | Forgotten) or (isinstance(directive, Refused) and directive.interaction):
-            self._outbox.forget(directive.interaction or "", directive.part)
+        return True
 
-    def _on_connect(self, client: mqtt.Client, _userdata: object, _flags: object, reason: object, _p: object) -> None:
-        if getattr(reason, "is_failure", False):
-            if getattr(reason, "value", 0) in {134, 135}:  # bad user name or password; not authorised
-                self.refused_login = str(reason)
-            log.warning("the broker refused us: %s", reason)
+    def _on_online(self) -> None:
+        self._client.subscribe(directive_topic(self._device, "+"), qos=1)
+        # At most once, so that the broker keeps no command for a device that is away.
+        self._client.subscribe(control_topic(self._device, "+"), qos=0)
+        if self._introduction is not None:
+            self._client.publish(*self._introduction, qos=0, retain=True)
+        self._client.publish(state_topic(self._device), encode(self._state), qos=0, retain=True)
+        self._reconnected = True
+
+    def _on_message(self, topic: str, payload: bytes, retained: bool) -> None:
+        *_, room, name = topic.split("/")
+        if room == "control":
+            self._control.put(Control(name, payload, retained))
             return
-        client.subscribe(directive_topic(self._device, "+"), qos=1)
-        client.publish(state_topic(self._device), encode(State(self._attention, "online")), qos=1, retain=True)
-        self._sent = {}
-        log.info("online at %s", self._address)
-
-    def _on_disconnect(
-        self, _client: mqtt.Client, _userdata: object, _flags: object, reason: object, _p: object
-    ) -> None:
-        if getattr(reason, "is_failure", False):
-            log.warning("offline: %s; what is heard waits in the outbox", reason)
-
-    def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        kind = DIRECTIVES.get(message.topic.rsplit("/", 1)[1])
+        kind = DIRECTIVES.get(name)
         try:
             if kind is not None:
-                self._directives.put(decode(kind, message.payload))
+                self._directives.put(decode(kind, payload))
         except ValueError as error:
-            log.warning("ignored a message on %s: %s", message.topic, error)
+            log.warning("ignored a message on %s: %s", topic, error)
+
+
+def _lost(dropped: int) -> DeviceError:
+    problem = f"{dropped} interaction(s) waited too long, or too many did, and were dropped before the cloud had them."
+    return DeviceError(datetime.now(UTC), problem, "Keep the cloud in reach, or raise outbox_age and outbox_bytes.")

@@ -74,7 +74,7 @@ class Utterance:
     def finish(self) -> Heard | Mistaken:
         """The request as far as it was heard."""
         everything = self._transcriber.finish().words
-        if not any(self._is_wake_word(word) for word in everything):
+        if not self._wake.pushed and not any(self._is_wake_word(word) for word in everything):
             return Mistaken(self._wake)
         words = self._command(everything)
         transcript = Transcript(" ".join(word.word for word in words), words)

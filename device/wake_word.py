@@ -28,6 +28,8 @@ class Wake:
     start: int
     end: int
     confidence: float
+    pushed: bool = False
+    """It was not said: a button took its place."""
 
 
 class WakeWord:

@@ -68,7 +68,7 @@ def run(policy: str, model: str | None, tell: Callable[[str], None]) -> Walnut:
                 _hear(echo, DELETED)
             else:
                 cloud_process.ask(data, "advance", period)
-            wait_for_partners(data)
+            wait_for_partners(data, echo)
             report = cloud_process.ask(data, "residue", "--phrase", PHRASE)
             moments.append(
                 {

@@ -49,25 +49,34 @@ def listens(port: int) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def mosquitto(folder: Path, port: int | None = None) -> Iterator[str]:
-    """A real Mosquitto with persistence; yields its address."""
+def start_mosquitto(folder: Path, port: int, *lines: str) -> "subprocess.Popen[bytes]":
+    """A real Mosquitto with persistence on that port, listening when returned; open to all unless `lines` say else."""
     found = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     if found is None:
         missing("Mosquitto", "apt install mosquitto mosquitto-clients")
-    port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "mosquitto.conf"
     settings.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+        f"listener {port} 127.0.0.1\npersistence true\npersistence_location {folder}/\n"
         f"max_queued_messages 0\nmax_inflight_messages 0\nuser root\npid_file {folder}/mosquitto.pid\n"
+        + "\n".join(lines or ("allow_anonymous true",))
+        + "\n"
     )
-    with subprocess.Popen([str(found), "-c", str(settings)], stderr=subprocess.DEVNULL) as process:
-        try:
-            until(lambda: listens(port), "Mosquitto to listen")
-            yield f"mqtt://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    process = subprocess.Popen([str(found), "-c", str(settings)], stderr=subprocess.DEVNULL)
+    until(lambda: listens(port), "Mosquitto to listen")
+    return process
+
+
+@contextlib.contextmanager
+def mosquitto(folder: Path, port: int | None = None, *lines: str) -> Iterator[str]:
+    """The same while the block runs; yields its address."""
+    port = port or free_port()
+    process = start_mosquitto(folder, port, *lines)
+    try:
+        yield f"mqtt://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class Cloud:

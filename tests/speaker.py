@@ -13,9 +13,12 @@ from cloud_stub.contract.messages import (
     DIRECTIVES,
     Confirm,
     Directive,
+    Forgotten,
     Interaction,
+    Refused,
     Setting,
     Speak,
+    Stored,
     decode,
     directive_topic,
     encode,
@@ -60,12 +63,11 @@ class Speaker:
         answer, open_parts = "", {"interaction", "recording"} if sound else {"interaction"}
         while open_parts or (speaks and not answer):
             directive = self._arrived.get(timeout=PATIENCE_S)
-            self._client.publish(event_topic(self.device, "confirm"), encode(Confirm([directive.id])), qos=1)
-            if directive.interaction != said.id:
+            if getattr(directive, "interaction", None) != said.id:
                 continue
             if isinstance(directive, Speak):
                 answer = directive.text
-            else:
+            elif isinstance(directive, Stored | Forgotten | Refused):
                 assert directive.name in {"stored", "forgotten"}, directive
                 open_parts.discard(directive.part or "")
         return said.id, answer
@@ -76,8 +78,7 @@ class Speaker:
         self._client.publish(event_topic(self.device, "setting"), encode(wish), qos=1)
         while True:
             directive = self._arrived.get(timeout=PATIENCE_S)
-            self._client.publish(event_topic(self.device, "confirm"), encode(Confirm([directive.id])), qos=1)
-            if directive.interaction == wish.id:
+            if getattr(directive, "interaction", None) == wish.id:
                 return directive
 
 
@@ -89,8 +90,10 @@ def speaker(broker: str, device: str) -> Iterator[Speaker]:
     subscribed: queue.SimpleQueue[None] = queue.SimpleQueue()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"test-{device}", protocol=mqtt.MQTTv311)
 
-    def take(_client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        arrived.put(decode(DIRECTIVES[message.topic.rsplit("/", 1)[1]], message.payload))
+    def take(client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        directive = decode(DIRECTIVES[message.topic.rsplit("/", 1)[1]], message.payload)
+        client.publish(event_topic(device, "confirm"), encode(Confirm([directive.id])), qos=1)
+        arrived.put(directive)
 
     client.on_message = take
     client.on_connect = lambda *_: client.subscribe(directive_topic(device, "+"), qos=1) and None

@@ -72,7 +72,10 @@ def printed(checkout: Path) -> Iterator[dict[str, str]]:
                     )
                 stack.callback(process.wait)
                 stack.callback(process.terminate)
-                until(lambda log=log: re.search("running|serves", log.read_text()), f"{command} to be ready")
+                until(
+                    lambda log=log: re.search("running|serves|Stop with Ctrl-C", log.read_text()),
+                    f"{command} to be ready",
+                )
                 outputs[command] = log.read_text()
                 continue
             done = subprocess.run(
@@ -116,3 +119,9 @@ def test_every_command_of_the_programs_is_in_the_readme() -> None:
         (commands_of,) = [action for action in parser._actions if action.dest == "command" or action.choices]
         missing_ones = [name for name in commands_of.choices or () if f"{program} {name}" not in README]
         assert missing_ones == [], program
+
+
+def test_every_setting_of_the_device_is_in_the_readme() -> None:
+    from device.settings import OPTIONS
+
+    assert [key for key in OPTIONS if f"`{key}`" not in README] == []

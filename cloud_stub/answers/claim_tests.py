@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import LargeBinary
 
@@ -147,7 +148,7 @@ def l8(policy: str) -> tuple[Verdict, str]:
         house.delete(DEFAULT)
         seal, now = house.house.keys.seal, house.house.clock.now()
         with house.house.stores.read() as connection:
-            coming = {entry["kind"] for entry in due(connection, seal, DEFAULT, now)}
+            coming = {entry["kind"] for entry in due(connection, seal, DEFAULT, now, ZoneInfo("UTC"))}
         messages = [row.fields for row in house.left(DEFAULT) if row.kind == "message"]
         redacted = bool(messages) and messages[0]["text"] is None and messages[0]["recipient"] == "bob"
         evidence = (

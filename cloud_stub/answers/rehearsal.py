@@ -21,15 +21,14 @@ from cloud_stub.batch import Incoming
 from cloud_stub.contract.messages import (
     Confirm,
     Interaction,
-    PartnerRequest,
     decode,
     encode,
     event_topic,
     new_id,
-    partner_topic,
     recording_topic,
     rfc3339,
 )
+from cloud_stub.contract.partners import PartnerRequest, partner_topic
 from cloud_stub.contract.trace import Sent
 from cloud_stub.house import House, open_house
 from cloud_stub.ingest import Ingest

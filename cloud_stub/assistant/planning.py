@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 
 from cloud_stub.assistant.outcome import Draft, Fields, Memory, Outcome, Request
-from cloud_stub.assistant.recurrence import next_due, recurrence
+from cloud_stub.assistant.recurrence import first_due, recurrence
 from cloud_stub.assistant.spoken_days import part_of_day
 from cloud_stub.assistant.spoken_time import duration, moment, next_moment
 from cloud_stub.assistant.understanding import Understood
@@ -20,6 +20,7 @@ from cloud_stub.assistant.wording import (
     spoken_moment,
 )
 from cloud_stub.contract.messages import rfc3339
+from cloud_stub.contract.recurrence import next_due
 
 
 class NeverComesError(ValueError):
@@ -114,7 +115,7 @@ def _ahead(
         due = row.get("due") or row.get("starts")
         at = datetime.fromisoformat(str(due)) if due else None
         if at and at <= request.at and row.get("recurrence"):
-            at = next_due(str(row["recurrence"]), at.astimezone(request.zone).time(), request.now)
+            at = next_due(at, str(row["recurrence"]), request.zone, request.at)
         if at is None or at > request.at:
             rows.append((at, row))
     yield from sorted(rows, key=lambda row: row[0] or datetime.max.replace(tzinfo=UTC))
@@ -137,4 +138,4 @@ def _due(request: Request, asked: Understood) -> tuple[datetime | None, str]:
         raise NeverComesError
     local = first.astimezone(request.zone)
     recurs = recurrence(every, local)
-    return (next_due(recurs, local.time(), now) if recurs else first), recurs
+    return (first_due(recurs, local.time(), now) if recurs else first), recurs

@@ -5,8 +5,8 @@ Held as "" (once), "daily", "every other day", "weekdays", "weekends" or "weekly
 
 from datetime import UTC, datetime, time, timedelta
 
-from cloud_stub.assistant.spoken_days import WEEKDAYS
 from cloud_stub.assistant.spoken_time import next_moment
+from cloud_stub.contract.recurrence import WEEKDAYS
 
 _ON = {"weekdays": WEEKDAYS[:5], "weekends": WEEKDAYS[5:]} | {f"weekly {day}": (day,) for day in WEEKDAYS}
 
@@ -26,8 +26,8 @@ def recurrence(every: str, first: datetime) -> str:
     return "daily" if every else ""
 
 
-def next_due(held: str, at: time, now: datetime) -> datetime:
-    """The first moment after `now` (in the household's zone) at which what recurs like this comes at `at`; in UTC."""
+def first_due(held: str, at: time, now: datetime) -> datetime:
+    """When what recurs like this, set at `now` (in the household's zone), comes for the first time at `at`; in UTC."""
     today = now.date()
     ahead = [today + timedelta(days=days) for days in range(9)]
     due = next_moment([day for day in ahead if WEEKDAYS[day.weekday()] in _ON.get(held, WEEKDAYS)], at, now)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 
-WEEKDAYS = tuple(name.lower() for name in calendar.day_name)
+from cloud_stub.contract.recurrence import WEEKDAYS
 
 _MONTHS = [name.lower() for name in calendar.month_name]
 _ORDINALS = """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth

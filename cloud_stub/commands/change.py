@@ -9,7 +9,7 @@ from cloud_stub.commands.common import opened, print_json
 from cloud_stub.contract.messages import ID_PATTERN, new_id, rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
-from cloud_stub.retention import household, receipt
+from cloud_stub.retention import device_copies, household, receipt
 from cloud_stub.retention.clock import SimulatedClock, keep_time
 from cloud_stub.retention.engine import Step
 from cloud_stub.retention.rules import SETTINGS, Period
@@ -100,7 +100,8 @@ def advance(options: argparse.Namespace) -> int:
             )
         house.clock.forward(period.since(house.clock.now()))
         with house.stores.write() as connection:
-            keep_time(connection, house.clock.now())
+            keep_time(connection, house.clock.shown())
+            device_copies.tell_time(connection, house.keys.seal, house.clock.shown())
         swept = _sweeper(house).sweep()
         now = rfc3339(house.clock.now())
     if options.json:

@@ -1,10 +1,14 @@
-"""What every command needs: the data folder, opened, and JSON on standard output."""
+"""What every command needs: the data folder, opened, the time zone, and JSON on standard output."""
 
 import argparse
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import tzlocal
+
+from cloud_stub.errors import CloudError
 from cloud_stub.house import House, open_house
 
 
@@ -20,6 +24,15 @@ def data_folder(options: argparse.Namespace) -> Path:
 def opened(options: argparse.Namespace, **how: bool) -> AbstractContextManager[House]:
     """The data folder's house, as `--data`, `--policy` and `--store` say; `how` as for open_house."""
     return open_house(data_folder(options), options.policy, store=options.store, **how)
+
+
+def time_zone(options: argparse.Namespace) -> ZoneInfo:
+    """`--time-zone`, or the system's. Raises CloudError where there is none of that name."""
+    name = options.time_zone
+    try:
+        return ZoneInfo(name or tzlocal.get_localzone_name() or "UTC")
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise CloudError(f"no time zone {name!r}. Give one like Europe/Berlin with --time-zone.") from error
 
 
 def print_json(value: object) -> None:

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from cloud_stub.commands.common import data_folder, opened, print_json
+from cloud_stub.commands.common import data_folder, opened, print_json, time_zone
 from cloud_stub.due import due as due_soon
 from cloud_stub.errors import CloudError
 from cloud_stub.house import open_house
@@ -53,7 +53,7 @@ def left(options: argparse.Namespace) -> int:
 def due(options: argparse.Namespace) -> int:
     """What will ring, fire, be met or be charged."""
     with opened(options) as house, house.stores.read() as connection:
-        entries = due_soon(connection, house.keys.seal, options.account, house.clock.now())
+        entries = due_soon(connection, house.keys.seal, options.account, house.clock.now(), time_zone(options))
     if options.json:
         print_json(entries)
         return 0

@@ -5,12 +5,9 @@ import json
 import logging
 import re
 import sys
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import tzlocal
 
 from cloud_stub import serve
-from cloud_stub.commands.common import data_folder, opened
+from cloud_stub.commands.common import data_folder, opened, time_zone
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import DEVICE_PATTERN
 from cloud_stub.errors import CloudError
@@ -19,7 +16,7 @@ from cloud_stub.errors import CloudError
 def run(options: argparse.Namespace) -> int:
     """Take messages from a broker and store them, until stopped."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    zone = _zone(options.time_zone)
+    zone = time_zone(options)
     share = options.training_share
     if not 0 <= share <= 1:
         raise CloudError(f"--training-share {share} is no share. Give a number from 0 to 1.")
@@ -70,10 +67,3 @@ def _address(url: str) -> BrokerAddress:
         return BrokerAddress.parse(url)
     except ValueError as error:
         raise CloudError(str(error)) from error
-
-
-def _zone(name: str | None) -> ZoneInfo:
-    try:
-        return ZoneInfo(name or tzlocal.get_localzone_name() or "UTC")
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise CloudError(f"no time zone {name!r}. Give one like Europe/Berlin with --time-zone.") from error

@@ -12,14 +12,15 @@ import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
+from cloud_stub.contract.recurrence import Recurrence
+
 VERSION: Literal[1] = 1
 ROOT = f"echo/v{VERSION}"
-PARTNER_ROOT = f"partner/v{VERSION}"
 
 #: A device may not make the cloud hold more than this: a minute of 16-bit sound at 16 kHz, uncompressed.
 MAX_RECORDING_BYTES = 2_000_000
@@ -141,12 +142,39 @@ class DeviceError(Struct, frozen=True, forbid_unknown_fields=True):
 Attention = Literal["idle", "listening", "thinking", "speaking", "alerting", "muted", "deaf"]
 
 
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+
+
+class MicrophoneHealth(Struct, frozen=True, forbid_unknown_fields=True):
+    """How well sound arrives. The counts begin anew with the device's process."""
+
+    name: Annotated[str, Meta(max_length=300)]
+    """Which microphone at which rate, or why there is none."""
+    overflows: Count = 0
+    """Times that the sound system reported lost input."""
+    late: Count = 0
+    """Times that sound fell a tenth of a second further behind the clock: nothing reports that, so it is measured."""
+    dropped: Count = 0
+    """Blocks of 20 ms that the device was too busy to take."""
+    returns: Count = 0
+    """Times that the microphone came back after it was gone."""
+
+
 class State(Struct, frozen=True, forbid_unknown_fields=True):
-    """Published retained on `state`; the last will says offline."""
+    """Published retained on `state`, at every change and as the answer to every control command; the last will says
+    offline.
+    """
 
     attention: Attention
     connection: Literal["online", "offline"]
     at: Utc | None = None
+    muted: bool = False
+    do_not_disturb: bool = False
+    volume: Percent = 50
+    microphone: MicrophoneHealth | None = None
+    last_heard: Utc | None = None
+    """When the device last heard a request; what it was is said nowhere."""
 
 
 class Stored(Struct, frozen=True, forbid_unknown_fields=True, tag="stored", tag_field="directive"):
@@ -205,40 +233,52 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, tag="settings", 
     delete_by_voice: YesNo
 
 
-Directive = Stored | Forgotten | Refused | Speak | Settings
+AlertKind = Literal["alarm", "timer", "reminder"]
 
 
-class PartnerRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the cloud asks of a third party (a skill developer): to do something, or to delete what it holds."""
+class Alert(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="alert", tag_field="directive"):
+    """Ring at `due`, also while offline, and again as it recurs. (interaction, position) is what it is known by."""
+
+    name: ClassVar[str] = "alert"
 
     id: Id
-    verb: Literal["perform", "delete"]
-    account: Annotated[str, Meta(max_length=100)]
     interaction: Id
-    at: Utc
-    details: dict[str, Any] = {}
+    position: Annotated[int, Meta(ge=0, le=1000)] = 0
+    kind: AlertKind
+    due: Utc
+    recurrence: Recurrence = ""
+    zone: Annotated[str, Meta(max_length=100)] = "UTC"
+    """The IANA time zone on whose wall clock it recurs."""
+    about: Text = ""
 
 
-class PartnerNotice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A third party asks the operator to delete what it holds about an interaction that they shared."""
+class Forget(Struct, frozen=True, forbid_unknown_fields=True, tag="forget", tag_field="directive"):
+    """The cloud has erased what it held of these interactions: erase the device's copies of it."""
 
-    partner: Name
-    account: Annotated[str, Meta(max_length=100)]
-    interaction: Id
+    name: ClassVar[str] = "forget"
+
+    id: Id
+    what: Literal["interaction", "recording", "alert"]
+    """What waits in the outbox; the sound that waits or was saved; what would ring."""
+    interactions: Annotated[list[Id], Meta(min_length=1, max_length=500)]
 
 
-class PartnerReply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A third party's answer. A silent one never sends it for a deletion."""
+class Clock(Struct, frozen=True, forbid_unknown_fields=True, tag="clock", tag_field="directive"):
+    """The cloud's simulated time: alerts ring by it where it is ahead of the device's own."""
 
-    request: Id
-    partner: Name
-    outcome: Literal["done", "honoured", "refused"]
-    reference: Annotated[str, Meta(max_length=100)] = ""
-    reason: Text = ""
+    name: ClassVar[str] = "clock"
+
+    id: Id
+    now: Utc
+
+
+Directive = Stored | Forgotten | Refused | Speak | Settings | Alert | Forget | Clock
 
 
 #: Directives by the last segment of their topic.
-DIRECTIVES: dict[str, type[Directive]] = {kind.name: kind for kind in (Stored, Forgotten, Refused, Speak, Settings)}
+DIRECTIVES: dict[str, type[Directive]] = {
+    kind.name: kind for kind in (Stored, Forgotten, Refused, Speak, Settings, Alert, Forget, Clock)
+}
 
 #: Events that carry JSON, by the last segment of their topic. A recording's event is bytes.
 EVENTS: dict[str, type[Interaction | Setting | Confirm | DeviceError]] = {
@@ -264,11 +304,6 @@ def state_topic(device: str) -> str:
 def directive_topic(device: str, directive: str) -> str:
     """`echo/v1/{device}/directive/{directive}`; with `+` for the directive, what a device subscribes to."""
     return f"{ROOT}/{device}/directive/{directive}"
-
-
-def partner_topic(partner: str, direction: Literal["request", "reply", "notice"]) -> str:
-    """`partner/v1/{partner}/request` (to it), `.../reply` and `.../notice` (from it)."""
-    return f"{PARTNER_ROOT}/{partner}/{direction}"
 
 
 def read_event_topic(topic: str) -> tuple[str, str, str | None]:

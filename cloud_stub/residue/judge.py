@@ -5,21 +5,27 @@ keeps as it is. Free pages, free blocks, logs, indexes and every other kind of f
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import Table, and_, select
 
 from cloud_stub import accounts
-from cloud_stub.contract.messages import rfc3339, time_of
+from cloud_stub.contract.messages import ID_PATTERN, Forget, rfc3339, time_of
 from cloud_stub.errors import CloudError
 from cloud_stub.residue.left import Left, Rules
 from cloud_stub.residue.reading import Part
+from cloud_stub.retention import device_copies
 from cloud_stub.stores.tables import RECORDS, directive, quarantine
 
 #: What stands in the place of a rule for what a device still has to say.
 IN_OUTBOX = "the device's outbox: the cloud has not answered for it yet"
+TOLD = "the device's own copy: it was told to erase it, and has not confirmed that yet"
+
+#: A recording that a device saved, by the name that it gives its file.
+_SAVED_SOUND = re.compile(rf"(?:^|/)({ID_PATTERN.removeprefix('^').partition('$')[0]})\.flac$")
 
 _TABLES = RECORDS | {("operations", table.name): table for table in (directive, quarantine)}
 
@@ -56,6 +62,8 @@ class Judge:
     def judge(self, place: str, file: str, offset: int, about: str, parts: Sequence[Part]) -> Finding:
         """The worst that can be said of any of the parts."""
         judged = [self._part(place, part) for part in parts] or [_nowhere("nothing that the file knows of")]
+        if saved := _SAVED_SOUND.search(file):
+            judged = [self._copy("saved sound", (RECORDS["primary", "recording"],), saved[1], 0)]
         worst = min(judged, key=lambda finding: finding.explained)
         return replace(worst, file=file, offset=offset, about=about)
 
@@ -70,6 +78,8 @@ class Judge:
         where = f"{place.removeprefix('cloud/')}/{part.table}.{','.join(part.columns)}"
         if room == "devices" and part.table == "waiting":
             return self._waiting(name, str(key["interaction"]), where)
+        if room == "devices" and part.table == "alert":
+            return self._copy(where, device_copies.ALERTS, str(key["interaction"]), int(key["position"]))
         if room == "third_parties" and part.table == "held":
             held = key | {"fields": json.loads(str(key["details"]))}
             return _kept(where, self._rules.held(name, held, str(key["account"])))
@@ -90,6 +100,18 @@ class Judge:
         except CloudError:
             # Its content is not what was sealed there, so no rule speaks of it.
             return None
+
+    def _copy(self, where: str, tables: Sequence[Table], interaction: str, position: int) -> Finding:
+        """A device's copy of a record: there by right as long as the record is, or until it is known to be erased."""
+        for table in tables:
+            here = and_(table.c.interaction == interaction, table.c.position == position)
+            row = self._rules.connection.execute(select(table).where(here)).mappings().first()
+            if row is not None:
+                return _kept(where, self._rules.record(table, row))
+        told = self._rules.connection.execute(select(directive).where(directive.c.purpose == Forget.name)).mappings()
+        if any(interaction.encode() in row["payload"] for row in self._rules.keys.seal.opened(directive, told)):
+            return Finding("", 0, "", where, interaction, TOLD, TOLD)
+        return Finding("", 0, "", where, interaction)
 
     def _waiting(self, device: str, interaction: str, where: str) -> Finding:
         """A message in an outbox: there by right until a deletion covers it."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Table, select
 
-from cloud_stub.contract.messages import rfc3339
-from cloud_stub.retention import acts, household, scopes
+from cloud_stub.contract.messages import Alert, decode, rfc3339
+from cloud_stub.retention import acts, device_copies, household, scopes
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.rules import Period, Rule, Trigger
 from cloud_stub.retention.scopes import Scope
@@ -118,6 +118,9 @@ class Rules:
     def _on_its_way(self, row: Row, trigger: Trigger) -> bool:
         if row.get("purpose") == "delete":
             return True
+        if row.get("purpose") == Alert.name:
+            rings = decode(Alert, row["payload"])
+            return not acts.erases(self.policy.rule("actions", rings.kind, "user_delete"), "user_delete")
         kind = THIRD_PARTIES.get(str(row.get("recipient", "")).removeprefix("partner/"))
         return kind is not None and self.policy.rule("commerce", kind, trigger).action != "erase"
 
@@ -175,6 +178,8 @@ def _workings(rules: Rules, account: str) -> Iterator[Left]:
     for table in (directive, quarantine):
         rows = rules.connection.execute(select(table).where(table.c.account == account))
         for row in rules.keys.seal.opened(table, rows.mappings()):
+            if row.get("purpose") in device_copies.WORDLESS:
+                continue  # ids or a time, and nothing that was said
             yield rules.working(table, row)
 
 

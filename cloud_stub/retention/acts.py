@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, or_, select, update
 
 from cloud_stub.contract.messages import rfc3339
+from cloud_stub.retention import device_copies
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.rules import Action, Rule, Trigger
 from cloud_stub.stores.keys import Keys
@@ -33,16 +34,15 @@ def carry_out(
 ) -> None:
     """A trigger has fired for the rows of `where`: do what is due at once, and mark what stays with the trigger."""
     rule = _rule(policy, table, trigger)
-    # For silence the rule's period is over when the trigger fires; for the others it begins then.
-    at_once = rule.after is None or trigger == "inactive"
-    if rule.action == "erase" and at_once:
-        change(connection, keys, table, rule, where)
+    if erases(rule, trigger):
+        device_copies.forget(connection, keys.seal, table, where, now)
+        keys.seal.erase(connection, table, where)
         return
     if "deleted_at" not in table.c:
         return
     marked = {"deleted_at": rfc3339(now), "deleted_by": trigger}
     unmarked = table.c.deleted_at.is_(None)
-    if rule.action in {"redact", "pseudonymise"} and at_once:
+    if rule.action in {"redact", "pseudonymise"} and _at_once(rule, trigger):
         change(connection, keys, table, rule, and_(where, unmarked), marked if trigger in MARKED else None)
         change(connection, keys, table, rule, and_(where, ~unmarked))
     if trigger not in MARKED:
@@ -53,6 +53,16 @@ def carry_out(
         if takes_over:
             connection.execute(update(table).where(where, rows).values(marked))
     connection.execute(update(table).where(where, unmarked).values(marked))
+
+
+def erases(rule: Rule, trigger: Trigger) -> bool:
+    """Whether the rule erases as soon as the trigger fires."""
+    return rule.action == "erase" and _at_once(rule, trigger)
+
+
+def _at_once(rule: Rule, trigger: Trigger) -> bool:
+    # For silence the rule's period is over when the trigger fires; for the others it begins then.
+    return rule.after is None or trigger == "inactive"
 
 
 def undecided(policy: Policy, table: Table, trigger: Trigger, now: datetime) -> ColumnElement[bool]:

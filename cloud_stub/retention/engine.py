@@ -15,8 +15,9 @@ from datetime import datetime
 import filelock
 from sqlalchemy import ColumnElement, Connection, Table, and_, false, insert, or_, select, union, update
 
-from cloud_stub.contract.messages import PartnerRequest, encode, new_id, partner_topic, rfc3339
-from cloud_stub.retention import acts, household, ledger, scopes
+from cloud_stub.contract.messages import encode, new_id, rfc3339
+from cloud_stub.contract.partners import PartnerRequest, partner_topic
+from cloud_stub.retention import acts, device_copies, household, ledger, scopes
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.ledger import Decision
 from cloud_stub.retention.policy import Policy
@@ -198,8 +199,9 @@ class Engine:
     def _within_workings(self, table: Table, scope: Scope) -> ColumnElement[bool]:
         """Queues and rejects of the interactions: by id, and, as a torn message names none, by arrival.
 
-        Two kinds of outgoing messages are no part of it: the spoken answer to the deletion itself, and a task on its
-        way to a third party whose record a rule keeps ("prevent Alexa from performing the requested task").
+        Three kinds of outgoing messages are no part of it: the spoken answer to the deletion itself, what makes the
+        deletion or the time known elsewhere, and a task on its way to a third party, or to a device that is to ring,
+        whose record a rule keeps ("prevent Alexa from performing the requested task").
         """
         where: ColumnElement[bool] = table.c.interaction == scope.interaction
         if scope.interaction is None:
@@ -215,7 +217,11 @@ class Engine:
             # A setting is no part of an interaction: its event, come again, must not undo a later change.
             where = and_(where, table.c.part != "setting")
         if table is directive:
-            where = and_(where, table.c.purpose != "delete")
+            where = and_(where, table.c.purpose.not_in(("delete", *device_copies.WORDLESS)))
+            for records in device_copies.ALERTS:
+                if not acts.erases(self.policy.rule("actions", records.name, scope.trigger), scope.trigger):
+                    rings = select(records.c.interaction).where(records.c.account == scope.account)
+                    where = and_(where, or_(table.c.purpose != "alert", table.c.interaction.not_in(rings)))
             if scope.requested_by is not None:
                 where = and_(where, or_(table.c.interaction.is_(None), table.c.interaction != scope.requested_by))
             for partner, kind in THIRD_PARTIES.items():

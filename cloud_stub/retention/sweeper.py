@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from sqlalchemy import LargeBinary, Table, and_, delete, exists, select
 
 from cloud_stub.contract.messages import new_id, rfc3339
-from cloud_stub.retention import acts, household, ledger
+from cloud_stub.retention import acts, device_copies, household, ledger
 from cloud_stub.retention.acts import MARKED
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.engine import Engine
@@ -129,6 +129,10 @@ class Sweeper:
                 )
                 ledger.append(connection, self._keys, now, [decision])
                 names = list(dict.fromkeys(name for name, _ in rows))
+                if job.rule.action == "erase":
+                    for name in names:
+                        due = job.first(name, before, limit)
+                        device_copies.forget(connection, self._keys.seal, job.table, due, now)
                 if job.rule.action == "erase" and len(names) > 1 and not self._keys.seal.on:
                     # Of several accounts, all that is due is in the chunk. (Of sealed rows the keys have to go, too.)
                     connection.execute(job.erasure, [{"name": name, "before": before} for name in names])

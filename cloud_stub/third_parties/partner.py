@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
 
-from cloud_stub.contract.messages import PartnerReply, PartnerRequest, decode, encode, partner_topic, rfc3339
+from cloud_stub.contract.messages import decode, encode, rfc3339
+from cloud_stub.contract.partners import PartnerReply, PartnerRequest, partner_topic
 from cloud_stub.stores import sqlite
 
 log = logging.getLogger(__name__)

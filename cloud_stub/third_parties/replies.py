@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Row, and_, select, update
 
 from cloud_stub.batch import Batch
-from cloud_stub.contract.messages import PartnerNotice, PartnerReply
+from cloud_stub.contract.partners import PartnerNotice, PartnerReply
 from cloud_stub.retention import ledger
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.policy import Policy

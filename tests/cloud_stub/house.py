@@ -79,11 +79,11 @@ class Neighbourhood:
             mine = select(directive).where(directive.c.recipient.startswith("device/")).order_by(directive.c.id)
             rows = self.house.keys.seal.opened(directive, connection.execute(mine).mappings())
         found = [decode(DIRECTIVES[row["purpose"]], row["payload"]) for row in rows]
-        return [one for one in found if interaction is None or one.interaction == interaction]
+        return [one for one in found if interaction is None or getattr(one, "interaction", None) == interaction]
 
     def answers(self, interaction: str) -> list[tuple[str, str | None]]:
         """(answer, part) that the device got for an interaction, oldest first."""
-        return [(one.name, one.part) for one in self.directives(interaction) if not hasattr(one, "intent")]
+        return [(one.name, one.part) for one in self.directives(interaction) if hasattr(one, "part")]
 
     def history(self, account: str = "household") -> list[dict[str, Any]]:
         with self.house.stores.read() as connection:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from cloud_stub.batch import Incoming
-from cloud_stub.contract.messages import PARTNER_ROOT, PartnerRequest, decode, encode, partner_topic
+from cloud_stub.contract.messages import decode, encode
+from cloud_stub.contract.partners import PARTNER_ROOT, PartnerRequest, partner_topic
 from cloud_stub.house import House
 from cloud_stub.ingest import Ingest
 from cloud_stub.outgoing import DELETION_ATTEMPTS, Outgoing

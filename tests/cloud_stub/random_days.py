@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from cloud_stub import accounts
 from cloud_stub.batch import Incoming
-from cloud_stub.contract.messages import PartnerNotice, Setting, encode, event_topic, new_id, partner_topic, rfc3339
+from cloud_stub.contract.messages import Setting, encode, event_topic, new_id, rfc3339
+from cloud_stub.contract.partners import PartnerNotice, partner_topic
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.tables import THIRD_PARTIES

@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from cloud_stub.batch import Incoming
-from cloud_stub.contract.messages import (
-    MAX_RECORDING_BYTES,
-    Confirm,
-    PartnerReply,
-    PartnerRequest,
-    decode,
-    encode,
-    new_id,
-    recording_topic,
-)
+from cloud_stub.contract.messages import MAX_RECORDING_BYTES, Confirm, decode, encode, new_id, recording_topic
+from cloud_stub.contract.partners import PartnerReply, PartnerRequest
 from cloud_stub.stores.tables import RECORDS, directive, quarantine
 from tests.cloud_stub.house import Neighbourhood, flac, neighbourhood
 

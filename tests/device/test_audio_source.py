@@ -1,6 +1,4 @@
-import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from device import audio_source
-from device.audio_source import BLOCK, SAMPLE_RATE, Microphone, Recording
+from device.audio_source import BLOCK, SAMPLE_RATE, Recording
 from device.errors import EchoError
 
 
@@ -112,95 +109,3 @@ def test_a_recording_that_breaks_off_says_so(tmp_path: Path) -> None:
     (tmp_path / "half.flac").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(EchoError, match=r"'half\.flac' breaks off"):
         heard(tmp_path / "half.flac")
-
-
-OK = SimpleNamespace(input_overflow=False)
-
-
-def arrive(microphone: Microphone, value: int, status: SimpleNamespace = OK) -> None:
-    """What PortAudio does when 20 ms of sound have come."""
-    microphone._arrived(np.full(BLOCK, value, np.int16).tobytes(), BLOCK, None, status)
-
-
-def test_a_microphones_blocks_come_in_order_and_overflows_are_counted() -> None:
-    microphone = Microphone()
-    arrive(microphone, 1)
-    arrive(microphone, 2, SimpleNamespace(input_overflow=True))
-    blocks = iter(microphone)
-    assert [next(blocks)[0], next(blocks)[319]] == [1, 2]
-    assert microphone.overflows == 1
-
-
-def test_when_nobody_takes_the_sound_the_oldest_goes_and_is_counted() -> None:
-    microphone = Microphone(keep_s=0.06)
-    for value in range(5):
-        arrive(microphone, value)
-    assert next(iter(microphone))[0] == 2
-    assert microphone.dropped == 2
-
-
-def test_closing_ends_a_wait_in_another_thread() -> None:
-    microphone, ended = Microphone(), threading.Event()
-
-    def listen() -> None:
-        list(microphone)
-        ended.set()
-
-    threading.Thread(target=listen, daemon=True).start()
-    microphone.close()
-    assert ended.wait(audio_source.PATIENCE - 1), "iteration went on after close"
-
-
-def test_sound_that_was_not_taken_before_closing_is_forgotten() -> None:
-    microphone = Microphone()
-    arrive(microphone, 1)
-    microphone.close()
-    assert list(microphone) == []
-
-
-def test_a_microphone_that_falls_silent_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio_source, "PATIENCE", 0.01)
-    with pytest.raises(EchoError, match="No sound has arrived"):
-        next(iter(Microphone()))
-
-
-class _PortAudioError(Exception):
-    pass
-
-
-@pytest.mark.parametrize(
-    ("can", "chosen"),
-    [
-        ({(16_000, 1), (48_000, 1)}, (16_000, 1)),
-        ({(48_000, 1), (48_000, 2)}, (48_000, 1)),
-        ({(48_000, 2)}, (48_000, 2)),
-    ],
-)
-def test_a_microphone_is_opened_as_near_to_16_khz_mono_as_it_can(
-    can: set[tuple[int, int]], chosen: tuple[int, int]
-) -> None:
-    def check(_device: None, channels: int, _dtype: str, *, samplerate: int) -> None:
-        if (samplerate, channels) not in can:
-            raise _PortAudioError
-
-    portaudio = SimpleNamespace(check_input_settings=check, PortAudioError=_PortAudioError)
-    device = {"default_samplerate": 48_000.0, "max_input_channels": 2}
-    assert Microphone._choose(portaudio, None, device) == chosen
-
-
-def test_a_microphone_is_found_by_a_part_of_its_name_and_a_wrong_name_lists_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(audio_source, "microphones", lambda: ("HDA Intel: ALC257", "Yeti", "Yeti Nano"))
-    assert audio_source._find("alc") == "HDA Intel: ALC257"
-    assert audio_source._find("Yeti") == "Yeti"
-    with pytest.raises(EchoError, match=r"^2 microphones match 'yeti'. There are: Yeti, Yeti Nano$"):
-        audio_source._find("yeti")
-    with pytest.raises(EchoError, match=r"^No microphone matches 'x'. There are: HDA Intel: ALC257, Yeti, Yeti"):
-        audio_source._find("x")
-
-
-def test_no_microphone_at_all_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio_source, "microphones", tuple)
-    with pytest.raises(EchoError, match="There is no microphone"):
-        audio_source._find(None)

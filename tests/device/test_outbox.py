@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -187,7 +187,7 @@ def test_whatever_is_forgotten_in_whatever_order_leaves_nothing_and_takes_nothin
 #: Hears for ever; says so after each `put` that has returned.
 HEARING = """
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from cloud_stub.contract.messages import Interaction, new_id
 from device.outbox import Outbox
@@ -284,3 +284,64 @@ def test_another_process_that_looks_in_does_not_stop_it(outbox: Outbox, tmp_path
     outbox.put(said(), None)
     assert len(other) == 2
     other.close()
+
+
+def hear(outbox: Outbox, *ages: timedelta, sound: int = 1000) -> list[str]:
+    heard = [said(id=new_id(AT - age)) for age in ages]
+    for interaction in heard:
+        outbox.put(interaction, bytes(sound))
+    return [interaction.id for interaction in heard]
+
+
+def test_what_waited_too_long_is_dropped_whole_and_counted(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path, longest=timedelta(days=30))
+    old, young = hear(outbox, timedelta(days=30, seconds=1), timedelta(days=29))
+    assert outbox.drop(AT) == [old]
+    assert parts(outbox) == [(young, "interaction"), (young, "recording")]
+    assert outbox.drop(AT) == []
+    assert outbox.untold() == 1
+    outbox.close()
+
+
+def test_what_is_too_much_is_dropped_oldest_first_and_no_more_than_needed(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path, most_bytes=40_000)
+    heard = hear(outbox, *[timedelta()] * 10, sound=9_000)
+    assert outbox.drop(AT) == heard[:6]
+    assert {message.interaction for message in outbox.waiting(100)} == set(heard[6:])
+    assert found(tmp_path, *(name.encode() for name in heard[:6])) == set()
+    outbox.close()
+
+
+def test_within_the_bounds_nothing_is_dropped(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path, longest=timedelta(days=1), most_bytes=40_000)
+    hear(outbox, timedelta(hours=23), timedelta(hours=1))
+    assert outbox.drop(AT) == []
+    assert outbox.untold() == 0
+    outbox.close()
+
+
+def test_how_many_were_dropped_is_known_after_a_restart_until_it_was_told(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path, most_bytes=4_000)
+    hear(outbox, *[timedelta()] * 5)
+    assert len(outbox.drop(AT)) == 2
+    outbox.close()
+    outbox = Outbox(tmp_path)
+    assert outbox.untold() == 2
+    outbox.told(2)
+    outbox.close()
+    outbox = Outbox(tmp_path)
+    assert outbox.untold() == 0
+    outbox.close()
+
+
+def test_where_the_disk_does_not_let_it_forget_it_goes_on_and_forgets_later(outbox: Outbox) -> None:
+    heard = said()
+    outbox.put(heard, SOUND)
+    outbox._database.execute(
+        "CREATE TRIGGER full BEFORE DELETE ON waiting BEGIN SELECT raise(ABORT, 'database or disk is full'); END"
+    )
+    outbox.forget(heard.id, None)
+    assert len(outbox) == 2
+    outbox._database.execute("DROP TRIGGER full")
+    outbox.forget(heard.id, None)
+    assert len(outbox) == 0

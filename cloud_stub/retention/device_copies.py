@@ -1,0 +1,84 @@
+"""Devices keep copies too: what waits in an outbox, saved sound, alerts that will ring.
+
+When a record is erased, whatever the trigger, the device that it came from is told to erase its copy, in the
+transaction that erases the record. A record that a rule keeps has its copy kept: the alarm still rings (L8).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Table, select, union
+
+from cloud_stub.contract.messages import Clock, Forget, directive_topic, encode, new_id, rfc3339
+from cloud_stub.stores.sealing import Seal
+from cloud_stub.stores.tables import RECORDS, device, directive
+
+#: What the device's copy of a record is called.
+COPIES: dict[tuple[str, str], Literal["interaction", "recording", "alert"]] = {
+    ("primary", "transcript"): "interaction",
+    ("primary", "recording"): "recording",
+    ("actions", "alarm"): "alert",
+    ("actions", "timer"): "alert",
+    ("actions", "reminder"): "alert",
+}
+
+#: The kinds of action that ring.
+ALERTS = tuple(RECORDS[case] for case, what in COPIES.items() if what == "alert")
+
+#: Directives to devices that are about their copies, or the time, and hold no words.
+WORDLESS = (Forget.name, Clock.name)
+
+#: Interactions that one directive names at most.
+CHUNK = 500
+
+
+def forget(connection: Connection, seal: Seal, table: Table, where: ColumnElement[bool], now: datetime) -> None:
+    """The rows of `where` are about to be erased: tell their devices."""
+    if (str(table.schema), table.name) in COPIES:
+        found = select(table.c.account, table.c.device, table.c.interaction).where(where)
+        _tell(connection, seal, table, connection.execute(found).all(), now)
+
+
+def tell_time(connection: Connection, seal: Seal, now: datetime) -> None:
+    """A simulated clock was set forward: tell every device that is registered or has something that will ring."""
+    known = union(
+        select(device.c.account, device.c.device),
+        *(select(table.c.account, table.c.device).where(table.c.device != "") for table in ALERTS),
+    )
+    seal.erase(connection, directive, directive.c.purpose == Clock.name)
+    for row in connection.execute(known).all():
+        _queue(connection, seal, row.account, row.device, [Clock(id=new_id(), now=now)], now)
+
+
+def _tell(connection: Connection, seal: Seal, table: Table, rows: Iterable[Any], now: datetime) -> None:
+    mine: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for account, name, interaction in rows:
+        if name:  # a pseudonymised record does not say
+            mine[account, name].add(interaction)
+    what = COPIES[str(table.schema), table.name]
+    for (account, name), interactions in mine.items():
+        all_of_them = sorted(interactions)
+        chunks = [all_of_them[start : start + CHUNK] for start in range(0, len(all_of_them), CHUNK)]
+        _queue(connection, seal, account, name, [Forget(new_id(), what, chunk) for chunk in chunks], now)
+
+
+def _queue(
+    connection: Connection, seal: Seal, account: str, name: str, messages: Sequence[Forget | Clock], now: datetime
+) -> None:
+    rows = [
+        {
+            "id": message.id,
+            "account": account,
+            "interaction": None,
+            "received_at": rfc3339(now),
+            "recipient": f"device/{name}",
+            "purpose": message.name,
+            "topic": directive_topic(name, message.name),
+            "payload": encode(message),
+            "attempts": 0,
+        }
+        for message in messages
+    ]
+    seal.insert(connection, directive, rows)
