@@ -58,7 +58,7 @@ def test_sound_that_was_not_taken_before_closing_is_forgotten() -> None:
 
 def test_a_microphone_that_falls_silent_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(microphone, "PATIENCE", 0.01)
-    with pytest.raises(EchoError, match="No sound has arrived"):
+    with pytest.raises(EchoError, match="No sound arrives"):
         next(iter(Microphone()))
 
 
