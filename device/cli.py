@@ -148,7 +148,6 @@ def _run(options: argparse.Namespace) -> int:
             print("no microphone: what is heard comes by MQTT control alone. Stop with Ctrl-C.", flush=True)
         elif echo.switches.now.muted:
             print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
-        echo.uplink.connect(must=False)
         answered = (lambda: any(each.interaction.transcript for each in echo.exchanges)) if options.once else None
         echo.live(Capture(chosen.microphone), answered or (lambda: False))
         echo.settle(20.0)

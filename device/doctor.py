@@ -129,7 +129,7 @@ def _broker(chosen: Settings) -> Iterator[Finding]:
                 with made.wrap_socket(connection, server_hostname=address.host) as secure:
                     yield Finding("TLS", str(secure.version()))
             except (ssl.SSLError, OSError) as error:
-                remedy = "Give the authority that signed the broker's certificate with --ca-file, and the name written in it."
+                remedy = "Give the authority that signed the broker's certificate with --ca-file, or the name in it."
                 yield Finding("TLS", problem=f"{error}.", remedy=remedy)
                 return
     yield _round_trip(chosen)

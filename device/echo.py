@@ -112,13 +112,18 @@ class Echo:
         self._woken_at = self.keeping.clock.now()
 
     def live(self, capture: Capture, until: Callable[[], bool] = lambda: False) -> None:
-        """Hear the room, obey control commands, keep in touch with the cloud, until `until` says so."""
+        """Hear the room, obey control commands, keep in touch with the cloud, until `until` says so.
+
+        Raises EchoError where the broker refuses us.
+        """
         self.capture, self._trouble = capture, capture.trouble
         if self.switches.broken:
             self.complain(self.switches.broken)
         if not self.switches.now.muted:
             capture.open()
         self._rest()
+        self.publish()
+        self.uplink.connect(must=False)
         number, opened = 0, ""
         while not until():
             block = capture.read(PUMP_BLOCKS * 0.02)
