@@ -1,6 +1,6 @@
 """The words go to the synthesiser by standard input: other users can read a command line."""
 
-import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -24,9 +24,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "programs"
     folder.mkdir()
     for tool in ("sh", "cat", "mv", "sleep"):
-        (folder / tool).symlink_to(
-            next(f"{place}/{tool}" for place in ("/bin", "/usr/bin") if os.path.exists(f"{place}/{tool}"))
-        )  # noqa: E501, PTH110
+        (folder / tool).symlink_to(str(shutil.which(tool)))
     monkeypatch.setenv("PATH", str(folder))
     return folder
 
@@ -41,7 +39,7 @@ def test_the_words_are_spoken_and_stand_on_no_command_line(path: Path, name: str
     install(path, name)
     speaker = Voice()
     assert speaker.speak("you are allergic to [[walnuts", 30)
-    until(lambda: (path / "words").exists(), "the synthesiser to read")
+    until((path / "words").exists, "the synthesiser to read")
     assert (path / "words").read_text() == "you are allergic to walnuts"
     assert "walnuts" not in (path / "arguments").read_text()
     until(lambda: not speaker.speaking(), "the voice to end")
@@ -51,15 +49,16 @@ def test_espeak_is_as_loud_as_was_set(path: Path) -> None:
     install(path, "espeak-ng")
     speaker = Voice()
     speaker.speak("hello", 30)
-    until(lambda: (path / "words").exists(), "the synthesiser to read")
+    until((path / "words").exists, "the synthesiser to read")
     assert (path / "arguments").read_text().split()[-2:] == ["-a", "60"]
+    speaker.stop()
 
 
 def test_it_speaks_until_it_is_stopped(path: Path) -> None:
     install(path, "espeak-ng", "exec sleep 600")
     speaker = Voice()
     assert speaker.speak("hello", 30)
-    until(lambda: (path / "words").exists(), "the synthesiser to read")
+    until((path / "words").exists, "the synthesiser to read")
     assert speaker.speaking()
     speaker.stop()
     assert not speaker.speaking()

@@ -84,7 +84,7 @@ def test_bad_commands_are_answered_by_an_error_and_the_state_and_nothing_ends(ho
 
 def test_a_retained_command_is_ignored_and_said_so(tmp_path: Path) -> None:
     with mosquitto(tmp_path / "broker") as broker, remote(broker) as person:
-        person.command("mute", retain=True)
+        person.command("mute", {"on": True}, retain=True)
         with running(broker, tmp_path / "data", "--microphone", "none", "--no-voice"):
             until(lambda: person.errors, "an error event")
             assert "retained message on control/mute is ignored" in person.errors[0]["problem"]
