@@ -14,7 +14,8 @@ from device import settings
 from device.errors import EchoError
 
 if TYPE_CHECKING:
-    from device.echo import Echo, Exchange
+    from device.echo import Echo
+    from device.exchange import Exchange
 
 # Libraries are imported by the command that needs them: `--help` should not wait for a speech recogniser.
 
@@ -244,7 +245,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from device import doctor  # noqa: PLC0415
 
     findings = []
-    for finding in doctor.examine(_settings(options)):
+    for finding in doctor.examine(settings.chosen(options)):
         findings.append(finding)
         if not options.json:
             print(finding, flush=True)

@@ -5,7 +5,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +33,7 @@ from device.capture import Capture
 from device.connection import Tls
 from device.control import obey
 from device.errors import EchoError
+from device.exchange import Exchange
 from device.hearing import Event, Hearing, Listening
 from device.home_assistant import discovery
 from device.keeping import Bounds, Keeping
@@ -50,22 +50,6 @@ PUMP_BLOCKS = 10
 
 #: What, said while something rings, stops it: at once, and offline too.
 STOP_WORDS = {"stop", "stop the alarm", "stop my alarm", "stop the timer", "stop my timer", "cancel", "be quiet"}
-
-
-@dataclass
-class Exchange:
-    """One interaction as the device saw it: what was heard, and what the cloud made of it."""
-
-    interaction: Interaction
-    intent: str = ""
-    response: str = ""
-    answer: str = ""
-    """stored, forgotten or refused, once the cloud has said so; dropped where the outbox could not keep it."""
-
-    def settled(self) -> bool:
-        """Whether everything that can be expected has come."""
-        spoken = bool(self.response) or not self.interaction.transcript or self.answer in {"refused", "dropped"}
-        return bool(self.answer) and spoken
 
 
 class Echo:

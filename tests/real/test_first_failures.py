@@ -85,13 +85,11 @@ def test_a_wrong_name_is_answered_with_the_right_ones(vmic: Path) -> None:
 def test_sound_cards_that_this_user_may_not_open_name_the_group(tmp_path: Path) -> None:
     # PortAudio does not list what it may not open, so this is what "no microphone" mostly means on Linux.
     (tmp_path / "pcmC0D0c").touch(mode=0)
-    script = (
-        f"from pathlib import Path; from device.microphone import forbidden; print(forbidden(Path({str(tmp_path)!r})))"
-    )
+    script = "import sys, pathlib, device.microphone as m; print(m.forbidden(pathlib.Path(sys.argv[1])))"
     # Root opens every file, unless that right is taken from it.
     without_rights = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.getuid() == 0 else []
     done = subprocess.run(
-        [*without_rights, sys.executable, "-c", script],
+        [*without_rights, sys.executable, "-c", script, str(tmp_path)],
         env=os.environ | {"LOGNAME": "alice"},
         capture_output=True,
         text=True,
@@ -103,12 +101,10 @@ def test_sound_cards_that_this_user_may_not_open_name_the_group(tmp_path: Path) 
     assert forbidden(tmp_path / "no cards") == ""
 
 
-def test_the_doctor_tells_of_forbidden_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forbidden_cards_are_named_instead_of_missing_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(microphone, "microphones", tuple)
-    monkeypatch.setattr(
-        microphone, "forbidden", lambda: "User 'alice' may not open the sound cards in /dev/snd. Run: x"
-    )
-    with pytest.raises(EchoError, match="^User 'alice' may not open"):
+    monkeypatch.setattr(microphone, "forbidden", lambda: "You may not open them. Run: this")
+    with pytest.raises(EchoError, match=r"^You may not open them\. Run: this$"):
         microphone.find(None)
 
 
