@@ -1,5 +1,6 @@
 """Control by MQTT, through a real Mosquitto, of a device that has no microphone at all."""
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -22,17 +23,32 @@ class House:
         self.broker, self.data, self.person, self.device = broker, data, person, device
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    data = tmp_path / "data"
+@contextlib.contextmanager
+def lived_in(folder: Path) -> Iterator[House]:
+    data = folder / "data"
     with (
-        mosquitto(tmp_path / "broker") as broker,
+        mosquitto(folder / "broker") as broker,
         cloud(data, broker=broker),
         remote(broker) as person,
         running(broker, data, "--microphone", "none", "--no-voice") as device,
     ):
         person.online()
         yield House(broker, data, person, device)
+
+
+@pytest.fixture(scope="module")
+def one_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with lived_in(tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+@pytest.fixture
+def house(one_house: House) -> House:
+    """The same house for all of these tests, with nothing of the one before it to be seen."""
+    until(lambda: one_house.person.attention() == "deaf", "the device to be at rest")
+    one_house.person.errors.clear()
+    one_house.person.interactions.clear()
+    return one_house
 
 
 def transcripts(house: House) -> list[str]:
@@ -47,8 +63,7 @@ def test_a_file_published_to_hear_becomes_an_interaction_and_garbage_an_error(ho
     until(lambda: house.person.errors, "an error event")
     subprocess.run([*publish, "-f", str(FOLDER / "08_pizza.flac")], check=True)
     until(lambda: house.person.interactions, "the interaction")
-    until(lambda: transcripts(house), "the cloud to store it")
-    assert transcripts(house) == ["order a large pepperoni pizza from dominos"]
+    until(lambda: "order a large pepperoni pizza from dominos" in transcripts(house), "the cloud to store it")
     (interaction,) = house.person.interactions
     assert (interaction["source"], interaction["wake_word"], interaction["has_recording"]) == (
         "injected",
@@ -99,21 +114,22 @@ def test_a_text_is_taken_as_heard_and_marked_as_injected_and_has_no_recording(ho
     assert (interaction["source"], interaction["has_recording"], interaction["words"]) == ("injected", False, [])
 
 
-def test_mute_is_kept_over_a_restart_and_hears_nothing_until_unmuted(house: House) -> None:
-    assert house.person.ask("mute")["muted"]
-    until(lambda: house.person.attention() == "muted", "a red ring")
-    house.device.kill()
-    until(lambda: house.person.states[-1]["connection"] == "offline", "the last will")
-    with running(house.broker, house.data, "--microphone", "none", "--no-voice"):
-        house.person.online()
-        assert house.person.attention() == "muted"
-        house.person.ask("hear", (FOLDER / "11_question.flac").read_bytes())
-        until(lambda: house.person.errors, "a refusal")
-        assert "muted and hears nothing" in house.person.errors[-1]["problem"]
-        assert not house.person.ask("unmute")["muted"]
-        house.person.command("hear", (FOLDER / "11_question.flac").read_bytes())
-        until(lambda: house.person.interactions, "the interaction")
-    assert [each["transcript"] for each in house.person.interactions] == ["what time is it"]
+def test_mute_is_kept_over_a_restart_and_hears_nothing_until_unmuted(tmp_path: Path) -> None:
+    with lived_in(tmp_path) as house:
+        assert house.person.ask("mute")["muted"]
+        until(lambda: house.person.attention() == "muted", "a red ring")
+        house.device.kill()
+        until(lambda: house.person.states[-1]["connection"] == "offline", "the last will")
+        with running(house.broker, house.data, "--microphone", "none", "--no-voice"):
+            house.person.online()
+            assert house.person.attention() == "muted"
+            house.person.ask("hear", (FOLDER / "11_question.flac").read_bytes())
+            until(lambda: house.person.errors, "a refusal")
+            assert "muted and hears nothing" in house.person.errors[-1]["problem"]
+            assert not house.person.ask("unmute")["muted"]
+            house.person.command("hear", (FOLDER / "11_question.flac").read_bytes())
+            until(lambda: house.person.interactions, "the interaction")
+        assert [each["transcript"] for each in house.person.interactions] == ["what time is it"]
 
 
 def test_do_not_disturb_refuses_what_nobody_asked_for_and_still_answers(house: House) -> None:
@@ -121,9 +137,7 @@ def test_do_not_disturb_refuses_what_nobody_asked_for_and_still_answers(house: H
     house.person.ask("speak", {"text": "dinner is ready"})
     until(lambda: house.person.errors, "a refusal")
     house.person.ask("say", {"text": "what time is it"})
-    until(lambda: house.person.attention() == "speaking" or "speaking" in attentions(house), "an answer")
+    already = len(house.person.states)
+    until(lambda: "speaking" in [state["attention"] for state in house.person.states[already - 1 :]], "an answer")
     assert "dinner" not in json.dumps([house.person.errors, house.person.states])
-
-
-def attentions(house: House) -> list[str]:
-    return [state["attention"] for state in house.person.states]
+    house.person.ask("do_not_disturb", {"on": False})
