@@ -21,13 +21,14 @@ import numpy as np
 from cloud_stub.contract.messages import MicrophoneHealth
 from device.audio_source import BLOCK, SAMPLE_RATE, Block
 from device.errors import EchoError
-from device.microphone import Microphone
+from device.microphone import PATIENCE, Microphone, silent
 
 NONE = "none"
 """As a name: there is no microphone, and none is looked for; sound comes by MQTT control alone."""
 
 OPENING_S = 20.0  # seconds until the process must have opened a microphone: `auto` tries them one after the other
-SILENCE_S = 3.0  # seconds without a sign of the process until it counts as hung, and of zeros until we are deaf
+HANGS_S = 6.0  # seconds without a sign of the process, when it has opened one, until it is killed
+DEAF_S = 3.0  # seconds of zeros until we are deaf
 PAUSES_S = (0.1, 0.5, 1.0, 2.0)  # seconds between one attempt and the next; the last for ever
 ZEROS_S = 10.0  # seconds of zeros after which the microphone is opened anew
 
@@ -58,6 +59,7 @@ class Capture:
         self._next_attempt = 0.0
         self._patience = OPENING_S
         self._sign = 0.0  # when the process last gave one
+        self._heard = False  # whether this process has sent sound
         self._zeros = 0  # samples
 
     def open(self) -> None:
@@ -99,17 +101,21 @@ class Capture:
         try:
             kind, content = self._items.get(timeout=wait_s)
         except queue.Empty:
-            if time.monotonic() - self._sign > self._patience:
+            quiet = time.monotonic() - self._sign
+            if quiet > self._patience:
                 self._fail("The sound system hangs. If it goes on, unplug the microphone or start the machine again.")
+            elif quiet > PATIENCE and self._heard:
+                self.trouble = silent(self.description)
             return None
         self._sign = time.monotonic()
         if kind == _SOUND:
             block: Block = np.frombuffer(content, np.int16)
+            self._heard = True
             self._judge(block)
             return block
         if kind == _OPENED:
             self.description = content.decode()
-            self._patience = SILENCE_S
+            self._patience = HANGS_S
             self._zeros = 0
         elif kind == _COUNTS:
             self._counts = json.loads(content)
@@ -129,7 +135,7 @@ class Capture:
                 self._returns += 1
             return
         self._zeros += block.size
-        if self._zeros >= SILENCE_S * SAMPLE_RATE:
+        if self._zeros >= DEAF_S * SAMPLE_RATE:
             self.trouble = (
                 f"Only digital silence comes from {self.description}. Is it switched off at a switch of its own, or "
                 "forbidden in the system's privacy settings?"
@@ -158,7 +164,7 @@ class Capture:
         )
         # A second of sound; more than that waits, and is counted, in the process itself.
         self._items = queue.Queue(SAMPLE_RATE // BLOCK)
-        self._sign, self._patience = time.monotonic(), OPENING_S
+        self._sign, self._patience, self._heard = time.monotonic(), OPENING_S, False
         assert self._process.stdout is not None
         threading.Thread(target=_receive, args=(self._process.stdout, self._items), daemon=True).start()
 

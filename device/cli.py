@@ -14,7 +14,8 @@ from device import settings
 from device.errors import EchoError
 
 if TYPE_CHECKING:
-    from device.echo import Echo, Exchange
+    from device.echo import Echo
+    from device.exchange import Exchange
 
 # Libraries are imported by the command that needs them: `--help` should not wait for a speech recogniser.
 
@@ -74,8 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     effective.set_defaults(command=_later("settings", "show"))
     effective.add_argument("--init", action="store_true", help="write a commented file to start from")
 
-    microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs there are")
+    microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs, each with its level")
     microphones.set_defaults(command=_microphones)
+    microphones.add_argument("--seconds", type=float, default=1.0, metavar="S", help="listen so long to each (1 s)")
+
+    doctor = commands.add_parser("doctor", parents=[in_room, as_json], help="check what a first start needs")
+    doctor.set_defaults(command=_doctor)
     return parser
 
 
@@ -148,7 +153,6 @@ def _run(options: argparse.Namespace) -> int:
             print("no microphone: what is heard comes by MQTT control alone. Stop with Ctrl-C.", flush=True)
         elif echo.switches.now.muted:
             print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
-        echo.uplink.connect(must=False)
         answered = (lambda: any(each.interaction.transcript for each in echo.exchanges)) if options.once else None
         echo.live(Capture(chosen.microphone), answered or (lambda: False))
         echo.settle(20.0)
@@ -231,14 +235,27 @@ def _walnut(options: argparse.Namespace) -> int:
 
 
 def _microphones(options: argparse.Namespace) -> int:
-    from device.microphone import microphones  # noqa: PLC0415
+    from device import level_meter  # noqa: PLC0415
 
-    names = microphones()
+    inputs = level_meter.listen(options.seconds, quiet=options.json)
     if options.json:
-        print(json.dumps(names))
-    else:
-        print("\n".join(names) or "no input is known to PortAudio. Plug a microphone in and try again.")
+        print(json.dumps(inputs, indent=2))
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from device import doctor  # noqa: PLC0415
+
+    findings = []
+    for finding in doctor.examine(settings.chosen(options)):
+        findings.append(finding)
+        if not options.json:
+            print(finding, flush=True)
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    return 1 if any(finding.problem for finding in findings) else 0
 
 
 def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False) -> "Echo":

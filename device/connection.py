@@ -71,7 +71,7 @@ class Connection:
         if address.user is not None:
             self.client.username_pw_set(address.user, address.password)
         if address.tls:
-            self.client.tls_set_context(_context(tls))
+            self.client.tls_set_context(context(tls))
         elif tls != Tls():
             raise EchoError(f"TLS files are given, but {address} is without TLS. Write mqtts://{address.host}.")
         self.client.will_set(*will, qos=1, retain=True)
@@ -172,7 +172,7 @@ class Connection:
         )
 
 
-def _context(tls: Tls) -> ssl.SSLContext:
+def context(tls: Tls) -> ssl.SSLContext:
     """A context that verifies the broker. Raises EchoError naming the file that cannot be used."""
     if (tls.certificate is None) != (tls.key is None):
         given, wanted = ("--certificate", "--key") if tls.certificate else ("--key", "--certificate")
@@ -181,17 +181,17 @@ def _context(tls: Tls) -> ssl.SSLContext:
         if file is not None and not file.is_file():
             raise EchoError(f"there is no file {file}, which TLS is to use. Check the path.")
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
+        made = ssl.create_default_context(cafile=tls.ca_file)
     except ssl.SSLError as error:
         raise EchoError(
             f"{tls.ca_file} is no certificate of an authority (PEM). Give another with --ca-file."
         ) from error
     if tls.certificate is not None:
         try:
-            context.load_cert_chain(tls.certificate, tls.key)
+            made.load_cert_chain(tls.certificate, tls.key)
         except ssl.SSLError as error:
             raise EchoError(
                 f"{tls.certificate} and {tls.key} are no certificate and its key (PEM). Give others with --certificate "
                 "and --key."
             ) from error
-    return context
+    return made

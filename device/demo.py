@@ -11,8 +11,9 @@ from typing import Any
 from cloud_stub.contract.address import BrokerAddress
 from device import cloud_process, loudspeaker, speech_models
 from device.audio_source import Recording
-from device.echo import Echo, Exchange
+from device.echo import Echo
 from device.errors import EchoError
+from device.exchange import Exchange
 from device.spoken_requests import FOLDER, SpokenRequest, spoken_requests
 
 #: The story's chapters, by the files of the shipped sounds: what the household asks for, how it deletes, what it asks

@@ -5,7 +5,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +33,7 @@ from device.capture import Capture
 from device.connection import Tls
 from device.control import obey
 from device.errors import EchoError
+from device.exchange import Exchange
 from device.hearing import Event, Hearing, Listening
 from device.home_assistant import discovery
 from device.keeping import Bounds, Keeping
@@ -50,22 +50,6 @@ PUMP_BLOCKS = 10
 
 #: What, said while something rings, stops it: at once, and offline too.
 STOP_WORDS = {"stop", "stop the alarm", "stop my alarm", "stop the timer", "stop my timer", "cancel", "be quiet"}
-
-
-@dataclass
-class Exchange:
-    """One interaction as the device saw it: what was heard, and what the cloud made of it."""
-
-    interaction: Interaction
-    intent: str = ""
-    response: str = ""
-    answer: str = ""
-    """stored, forgotten or refused, once the cloud has said so; dropped where the outbox could not keep it."""
-
-    def settled(self) -> bool:
-        """Whether everything that can be expected has come."""
-        spoken = bool(self.response) or not self.interaction.transcript or self.answer in {"refused", "dropped"}
-        return bool(self.answer) and spoken
 
 
 class Echo:
@@ -112,13 +96,18 @@ class Echo:
         self._woken_at = self.keeping.clock.now()
 
     def live(self, capture: Capture, until: Callable[[], bool] = lambda: False) -> None:
-        """Hear the room, obey control commands, keep in touch with the cloud, until `until` says so."""
+        """Hear the room, obey control commands, keep in touch with the cloud, until `until` says so.
+
+        Raises EchoError where the broker refuses us.
+        """
         self.capture, self._trouble = capture, capture.trouble
         if self.switches.broken:
             self.complain(self.switches.broken)
         if not self.switches.now.muted:
             capture.open()
         self._rest()
+        self.publish()
+        self.uplink.connect(must=False)
         number, opened = 0, ""
         while not until():
             block = capture.read(PUMP_BLOCKS * 0.02)

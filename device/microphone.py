@@ -19,7 +19,8 @@ from device.errors import EchoError
 AUTO = "auto"
 """As a name: the loudest of all microphones."""
 
-PATIENCE = 1.0  # seconds without a block until a microphone counts as gone
+PATIENCE = 1.0  # seconds without a block until a microphone whose stream has ended counts as gone,
+PATIENCE_WHILE_ACTIVE = 4.0  # and one whose stream goes on; a busy machine takes seconds for the first block
 LATE = 0.1  # seconds further behind the clock that count once
 DRIFT = 0.001  # seconds a second that a card's clock may be slower than ours: cards are within a tenth of it
 TRIAL = 25  # blocks of each microphone that `auto` listens to
@@ -110,7 +111,7 @@ class Microphone:
     clock, which no flag of PortAudio tells (measured: a callback of 30 ms for each 20 ms raises none).
 
     Raises EchoError, when entered, if PortAudio or the microphone is missing; while iterated, if no sound arrives
-    for 1 s.
+    for 1 s and its stream has ended, or for 4 s.
     """
 
     def __init__(self, name: str | None = None, keep_s: float = 60.0) -> None:
@@ -193,15 +194,16 @@ class Microphone:
         rate, channels = self._format
         blocks = Blocks(rate, channels)
         clock = _SampleClock(rate)
+        last = time.monotonic()
         while not self._closed.is_set():
             try:
                 frames, at = self._queue.get(timeout=PATIENCE)
             except queue.Empty:
-                raise EchoError(
-                    f"No sound has arrived for {PATIENCE:.0f} s from {self.description or 'a microphone not opened'}. "
-                    "Check that it is plugged in and that no other program holds it."
-                ) from None
+                if self._stream and self._stream.active and time.monotonic() - last < PATIENCE_WHILE_ACTIVE:
+                    continue
+                raise EchoError(silent(self.description)) from None
             if frames:
+                last = at
                 samples = np.frombuffer(frames, np.int16)
                 self.late += clock.late(samples.size // channels, at)
                 yield from blocks.push(samples.astype(np.float32) / np.float32(32768))
@@ -219,6 +221,14 @@ class Microphone:
     ) -> None:
         """Close the microphone."""
         self.close()
+
+
+def silent(description: str) -> str:
+    """What is said where no blocks come any more."""
+    return (
+        f"No sound arrives from {description or 'a microphone not opened'}. "
+        "Check that it is plugged in and that no other program holds it."
+    )
 
 
 class _SampleClock:

@@ -9,7 +9,7 @@ import pytest
 from device import microphone
 from device.audio_source import BLOCK
 from device.errors import EchoError
-from device.microphone import Microphone
+from device.microphone import Microphone, _SampleClock, level
 from tests.processes import PATIENCE_S
 
 OK = SimpleNamespace(input_overflow=False)
@@ -58,7 +58,7 @@ def test_sound_that_was_not_taken_before_closing_is_forgotten() -> None:
 
 def test_a_microphone_that_falls_silent_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(microphone, "PATIENCE", 0.01)
-    with pytest.raises(EchoError, match="No sound has arrived"):
+    with pytest.raises(EchoError, match="No sound arrives"):
         next(iter(Microphone()))
 
 
@@ -102,3 +102,35 @@ def test_no_microphone_at_all_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(microphone, "microphones", tuple)
     with pytest.raises(EchoError, match="There is no microphone"):
         microphone.find(None)
+
+
+def late(arrivals: list[float]) -> int:
+    """How often blocks of 20 ms that arrive at these times, in seconds, are late."""
+    clock = _SampleClock(16_000)
+    return sum(clock.late(BLOCK, at) for at in arrivals)
+
+
+HOUR = range(180_000)
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "times"),
+    [
+        pytest.param([0.02 * n for n in HOUR], 0, id="in time"),
+        pytest.param([0.02 * n * 1.0001 for n in HOUR], 0, id="a card whose clock is a little slow"),
+        pytest.param([0.02 * n * 0.9999 for n in HOUR], 0, id="a card whose clock is a little fast"),
+        pytest.param([0.000_01 * n for n in HOUR], 0, id="a file, as fast as it can be read"),
+        pytest.param([0.02 * n + 0.03 * (n % 3) for n in HOUR], 0, id="in packets"),
+        pytest.param([0.02 * n + 0.5 * (n > 100) for n in HOUR], 1, id="half a second lost once"),
+        pytest.param([0.03 * n for n in range(100)], 9, id="30 ms for each 20 ms"),
+    ],
+)
+def test_lateness_is_counted_that_no_flag_of_portaudio_tells(arrivals: list[float], times: int) -> None:
+    assert late(arrivals) == times
+
+
+def test_the_level_is_in_decibels_below_full_scale() -> None:
+    full = np.full(BLOCK, -32768, np.int16)
+    assert level([full]) == 0
+    assert level([full // 10]) == pytest.approx(-20, abs=0.01)
+    assert level([np.zeros(BLOCK, np.int16)]) == -np.inf

@@ -32,6 +32,16 @@ class VirtualMicrophone:
         """Play a sound file to its end, in real time."""
         self._run("paplay", "--device=vspk", str(sound))
 
+    @contextlib.contextmanager
+    def playing(self, sound: Path) -> Iterator[None]:
+        """Play a sound file in the background while the block runs."""
+        command = ["paplay", "--device=vspk", str(sound)]
+        with subprocess.Popen(command, env=os.environ | self.environment) as player:
+            try:
+                yield
+            finally:
+                player.terminate()
+
     def control(self, *arguments: str) -> str:
         """A pactl command."""
         return self._run("pactl", *arguments)
