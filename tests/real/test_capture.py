@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -153,3 +154,24 @@ def test_a_source_that_goes_and_returns_is_told_once_and_the_next_command_is_hea
     assert (told.count("deaf: "), told.count("sound is back")) == (1, 1)
     assert len(person.errors) == 1
     assert max(state["microphone"]["returns"] for state in person.states if state["microphone"]) == 1
+
+
+def test_the_device_does_not_hear_its_own_voice(tmp_path: Path) -> None:
+    if shutil.which("espeak-ng") is None:
+        missing("espeak-ng", "apt install espeak-ng")
+    data = tmp_path / "data"
+    with (
+        virtual_microphone(tmp_path / "sound") as microphone,
+        cloud(data) as server,
+        remote(server.broker) as person,
+        # The loudspeaker is the microphone's only source: it could not stand nearer.
+        running(server.broker, data, "--microphone", "pulse", **microphone.environment),
+    ):
+        log = tmp_path / "run.log"
+        until(lambda: "listening on pulse" in log.read_text(), "the device to listen")
+        person.ask("speak", {"text": "alexa. what time is it"})
+        until(lambda: person.attention() == "speaking", "the device to speak")
+        until(lambda: person.attention() in {"idle", "deaf"}, "the device to be quiet")
+        microphone.play(FOLDER / "08_pizza.flac")
+        until(lambda: person.interactions, "the command after it")
+    assert [each["transcript"] for each in person.interactions] == ["order a large pepperoni pizza from dominos"]
