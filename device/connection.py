@@ -101,13 +101,14 @@ class Connection:
             if must or isinstance(error, ssl.SSLError):
                 raise EchoError(problem) from error
             self._say(logging.WARNING, f"{problem} Until then what is heard waits in the outbox.")
+            self._answered.set()
             self.client.connect_async(self._address.host, self._address.port, keepalive=15)
             self.client.loop_start()
             return
         self.client.loop_start()
         self._answered.wait(LOGIN_S)
         if self.refused or (must and not self.online):
-            self.client.loop_stop()
+            self.close()
             ask = "does it want a --certificate" if self._address.tls else "is it for TLS (mqtts://)"
             mute = f"{self._address} ended the connection, or said nothing. Is it an MQTT broker, and {ask}?"
             raise EchoError(self.refused or mute)
@@ -124,7 +125,8 @@ class Connection:
             if login:
                 self.refused = f"{problem} {LOGIN_REMEDY}"
                 self._pause(REFUSED_PAUSE_S, REFUSED_PAUSE_S)
-            self._say(logging.ERROR, self.refused if login else problem)
+            if self._answered.is_set():  # else `open` waits for it, and raises
+                self._say(logging.ERROR, self.refused if login else problem)
             self._answered.set()
             return
         if self._said:
@@ -140,7 +142,7 @@ class Connection:
         self._say(logging.WARNING, f"offline: {self._problem(error) if error else 'no connection.'}")
 
     def _lost(self, _client: mqtt.Client, _userdata: object, _flags: object, reason: object, _p: object) -> None:
-        if getattr(reason, "is_failure", False) and not self.refused:
+        if getattr(reason, "is_failure", False) and not self.refused and self._answered.is_set():
             self._say(logging.WARNING, f"offline: {reason}; what is heard waits in the outbox")
         self._answered.set()
 
