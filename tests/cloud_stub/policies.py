@@ -12,9 +12,10 @@ TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 Cases = Mapping[tuple[str, str, str], Mapping[str, Any]]
 
 
-def policy_text(cases: Cases, settings: Mapping[str, str] | None = None) -> str:
+def policy_text(cases: Cases, settings: Mapping[str, str] | None = None, *, sealed: bool = False) -> str:
     """The policy as TOML."""
-    lines = ['name = "for-a-test"', "[settings]", *(f'{name} = "{value}"' for name, value in (settings or {}).items())]
+    lines = ['name = "for-a-test"', f"sealed = {str(sealed).lower()}", "[settings]"]
+    lines += [f'{name} = "{value}"' for name, value in (settings or {}).items()]
     for store, kind in kinds():
         for trigger in TRIGGERS:
             rule = {"store": store, "kind": kind, "trigger": trigger}

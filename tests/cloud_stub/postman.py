@@ -23,7 +23,8 @@ class Postman:
         Returns how many messages third parties were sent. What a silent one never answers is given up at last.
         """
         sent: list[tuple[str, bytes]] = []
-        silent = Outgoing(house.stores, lambda topic, payload: sent.append((topic, payload))).send_due()
+        outgoing = Outgoing(house.stores, house.keys.seal, lambda topic, payload: sent.append((topic, payload)))
+        silent = outgoing.send_due()
         if silent:
             ingest.give_up(silent)
         theirs = [(topic.split("/")[2], payload) for topic, payload in sent if topic.startswith(PARTNER_ROOT)]

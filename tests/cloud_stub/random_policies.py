@@ -21,7 +21,7 @@ Rule = tuple[tuple[str, str, str], dict[str, Any]]
 def random_policy(chance: random.Random) -> str:
     """A policy that loads, as TOML, with defaults of its own for the household's settings."""
     rules = [*_records(chance), *_third_parties(chance), *_workings(chance)]
-    return policy_text(dict(rules), dict(_settings(chance)))
+    return policy_text(dict(rules), dict(_settings(chance)), sealed=chance.random() < 0.3)
 
 
 def _records(chance: random.Random) -> Iterable[Rule]:

@@ -29,12 +29,12 @@ TRACES = {("primary", "transcript"), ("primary", "response"), ("subsystems", "tr
 
 
 def found(house: House) -> dict[Key, dict[str, Any]]:
-    """Every record of every account, as the stores hold it."""
+    """Every record of every account, as the stores hold it, readable where it is sealed."""
     there = {}
     with house.stores.read() as connection:
         for (store, kind), table in RECORDS.items():
-            for row in connection.execute(select(table)).mappings():
-                there[store, kind, row["received_at"], row["position"]] = dict(row)
+            for row in house.keys.seal.opened(table, connection.execute(select(table)).mappings()):
+                there[store, kind, row["received_at"], row["position"]] = row
     return there
 
 
