@@ -2,7 +2,7 @@
 
 Only what a b-tree leads to is live: a cell that its page points at, and the overflow pages that belong to it. Free
 pages, free blocks and gaps may hold every word that was ever deleted. In a damaged file nothing that the damage could
-touch is called live. Source of facts: https://www.sqlite.org/fileformat2.html.
+touch is called live: once one page is found to belong to two, that is everything. Source of facts: https://www.sqlite.org/fileformat2.html.
 """
 
 from bisect import bisect_right
@@ -97,7 +97,7 @@ class SqliteFile:
         self._pages = Pages(path)
         try:
             self._map = PageMap(self._pages)
-            self._layout = lru_cache(8)(self._read_layout)
+            self._tiled = lru_cache(8)(self._tile)
             self._trees = [schema.SCHEMA]
             self._map.walk(0, schema.SCHEMA.root, schema.SCHEMA.kinds)
             self._trees += schema.trees(list(self._schema_rows()))
@@ -106,8 +106,6 @@ class SqliteFile:
             raise Unreadable(f"{path} has a broken schema: {error}. Restore a backup.") from None
         for number, tree in enumerate(self._trees[1:], 1):
             self._map.walk(number, tree.root, tree.kinds)
-            if tree.damage:
-                self._map.damage[number] = tree.damage
         self._map.walk_free_list()
 
     def __enter__(self) -> "SqliteFile":
@@ -120,9 +118,14 @@ class SqliteFile:
         self._pages.close()
 
     @property
-    def damage(self) -> dict[str, str]:
-        """What is wrong with a table or index, by its name. Nothing in these is called live, nor are they searched."""
-        return {self._trees[number].name: message for number, message in self._map.damage.items()}
+    def damage(self) -> tuple[str, ...]:
+        """What is wrong with the file, a line each. `locate` calls what it touches damaged, `stretches` leaves it out.
+
+        A wrong turn touches all, a table or index whose columns are not known only itself. What is wrong within one
+        page is not known before that page is asked for.
+        """
+        unknown = (f"{tree.name}: {tree.damage}" for tree in self._trees if tree.damage)
+        return (*filter(None, (self._map.damage,)), *unknown)
 
     def locate(self, offset: int, length: int) -> tuple[Place, ...]:
         """What a range of the file's bytes is, in order and without a gap. Bytes beyond the last page are unowned."""
@@ -139,12 +142,12 @@ class SqliteFile:
         """Every column of a live row that is on more than one page."""
         number = 0
         while (number := self._map.kinds.find(pages.OVERFLOW, number + 1)) > 0:
-            if self._map.turns[number] == 0 and self._map.tree(number) not in self._map.damage:
+            if self._map.turns[number] == 0:
+                tree = self._tree(number)
                 try:
                     row = self._row(number)
                 except Unreadable:
                     continue
-                tree = self._trees[self._map.tree(number)]
                 for field in row.fields:
                     if row.straddles(field):
                         yield Stretch(tree.table, tree.index, field.column, row, field)
@@ -155,18 +158,14 @@ class SqliteFile:
         kind = self._map.kinds[number] if number <= self._pages.count else pages.UNOWNED
         if kind in _KINDS:
             return [InNoRow(start + first, last - first, _KINDS[kind])]
-        tree = self._trees[self._map.tree(number)]
-        if self._map.tree(number) not in self._map.damage:
-            try:
-                parts = self._overflow_page(number) if kind == pages.OVERFLOW else self._btree_page(number, first, last)
-                return [_place(tree, start, part) for part in _clipped(parts, first, last)]
-            except Unreadable:
-                pass
-        return [InNoRow(start + first, last - first, "damaged", tree.name)]
+        tree = self._tree(number)
+        try:
+            parts = self._overflow_page(number) if kind == pages.OVERFLOW else self._btree_page(number, first, last)
+            return [_place(tree, start, part) for part in _clipped(parts, first, last)]
+        except Unreadable:
+            return [InNoRow(start + first, last - first, "damaged", tree.name)]
 
     def _schema_rows(self) -> Iterator[Row]:
-        if self._map.damage:
-            raise Unreadable(self._map.damage[0])
         number = 0
         while (number := self._map.kinds.find(pages.BTREE, number + 1)) > 0:
             for part in self._layout(number):
@@ -174,8 +173,7 @@ class SqliteFile:
                     yield Row(self._pages, schema.SCHEMA, number, part.what)
 
     def _btree_page(self, number: int, first: int, last: int) -> Iterator[_Part]:
-        tree = self._trees[self._map.tree(number)]
-        layout = self._layout(number)
+        tree, layout = self._tree(number), self._layout(number)
         for part in layout[bisect_right(layout, first, key=lambda part: part.start) - 1 :]:
             if part.start >= last:
                 return
@@ -201,15 +199,25 @@ class SqliteFile:
         yield _Part(4 + length, usable, "overflow slack")
         yield _Part(usable, self._pages.size, "reserved")
 
+    def _tree(self, number: int) -> Tree:
+        """The table or index that a b-tree page or an overflow page belongs to."""
+        return self._trees[self._map.tree(number)]
+
     def _row(self, number: int) -> Row:
         """The row that an overflow page belongs to."""
         home, begin = self._map.owners[number], self._map.cells[number]
         for part in self._layout(home):
             if part.start == begin and isinstance(part.what, Cell):
-                return Row(self._pages, self._trees[self._map.tree(number)], home, part.what)
+                return Row(self._pages, self._tree(number), home, part.what)
         raise Unreadable(f"page {home} has changed")
 
-    def _read_layout(self, number: int) -> list[_Part]:
+    def _layout(self, number: int) -> list[_Part]:
+        """The parts of a b-tree page. Raises Unreadable where nothing on it can be called live."""
+        if self._map.damage:
+            raise Unreadable(self._map.damage)
+        return self._tiled(number)
+
+    def _tile(self, number: int) -> list[_Part]:
         """A b-tree page from end to end. Raises Unreadable where its parts overlap or leave something unaccounted for.
 
         That no byte is unaccounted for is what makes it sure that a cell is one: a wrong pointer or length shows.
@@ -233,7 +241,7 @@ class SqliteFile:
             room = max(part.end, part.start + 4)
             tiled += (_Part(end, part.start, "fragment"), part, _Part(part.end, room, "fragment"))
             fragments, end = fragments + part.start - end, room
-        if fragments + usable - end != head.fragments or end > usable:
+        if fragments + usable - end != head.fragments:
             raise Unreadable(f"something on page {number} is accounted for by nothing")
         tiled += (_Part(end, usable, "fragment"), _Part(usable, len(page), "reserved"))
         return [part for part in tiled if part.start < part.end]

@@ -46,7 +46,7 @@ class Pages:
             raise Unreadable(f"{self.path} is no SQLite database. Name a database file.")
         self.size = page_size(struct.unpack_from(">H", head, 16)[0])
         self.usable = self.size - head[20]
-        changes, said, self.first_trunk = struct.unpack_from(">III", head, 24)
+        changes, said, self.first_trunk, self.free = struct.unpack_from(">IIII", head, 24)
         self.auto_vacuum = head[52:56] != bytes(4)
         self.encoding = {2: "utf-16-le", 3: "utf-16-be"}.get(head[59], "utf-8")
         if self.size not in {1 << bits for bits in range(9, 17)} or self.usable < 480:
@@ -99,7 +99,8 @@ class Pages:
 class PageMap:
     """Which b-tree every page belongs to, and for an overflow page which cell, and how far along its chain.
 
-    A page to which two things lead belongs to neither: `damage` names every b-tree that a wrong turn was met in.
+    `damage` is the first wrong turn that was met, None in a sound file. After one, a page that seems to belong to a row
+    may be another's, or a free one.
     """
 
     def __init__(self, pages: Pages) -> None:
@@ -112,8 +113,7 @@ class PageMap:
         self.cells = array("H", bytes(2 * size))
         #: For an overflow page: how many overflow pages of the same cell lie before it.
         self.turns = array("I", bytes(4 * size))
-        #: What is wrong with a b-tree, by its number.
-        self.damage: dict[int, str] = {}
+        self.damage: str | None = None
         lock = _LOCK_BYTE // pages.size + 1
         if lock <= pages.count:
             self.kinds[lock] = LOCK
@@ -133,19 +133,14 @@ class PageMap:
                 self._claim(number, BTREE, tree)
                 waiting += self._look_at(number, kinds)
         except Unreadable as error:
-            self.damage.setdefault(tree, str(error))
+            self.damage = self.damage or str(error)
 
     def walk_free_list(self) -> None:
         """Map the free pages: trunk pages list the others."""
-        trunk = self.pages.first_trunk
-        # What damage hides stays unowned, which is no more live than a free page.
-        with suppress(Unreadable, struct.error):
-            while trunk:
-                self._claim(trunk, TRUNK)
-                page = self.pages.page(trunk)
-                trunk, listed = struct.unpack_from(">II", page)
-                for number in struct.unpack_from(f">{listed}I", page, 8):
-                    self._claim(number, FREE)
+        try:
+            self._follow_free_list()
+        except (Unreadable, struct.error) as error:
+            self.damage = self.damage or f"the list of free pages is broken: {error}"
 
     def tree(self, number: int) -> int:
         """The number of the b-tree that a page of kind BTREE or OVERFLOW belongs to."""
@@ -161,22 +156,29 @@ class PageMap:
             self._chain(number, cell)
         return _children(page, head) if head.interior else ()
 
+    def _follow_free_list(self) -> None:
+        trunk, left = self.pages.first_trunk, self.pages.free
+        while trunk:
+            self._claim(trunk, TRUNK)
+            page = self.pages.page(trunk)
+            trunk, listed = struct.unpack_from(">II", page)
+            for number in struct.unpack_from(f">{listed}I", page, 8):
+                self._claim(number, FREE)
+            left -= 1 + listed
+        if left:
+            raise Unreadable(f"{self.pages.free} are said to be on it, and {self.pages.free - left} are")
+
     def _chain(self, number: int, cell: Cell) -> None:
         left, page, turn = cell.size - cell.local, cell.overflow, 0
         while left > 0:
             self._claim(page, OVERFLOW, number, cell.start, turn)
             page, turn, left = self.pages.following(page), turn + 1, left - (self.pages.usable - 4)
-        if page:
-            raise Unreadable(f"a chain of overflow pages that page {number} begins is longer than its row")
 
     def _claim(self, number: int, kind: int, owner: int = 0, cell: int = 0, turn: int = 0) -> None:
         if not 1 <= number <= self.pages.count:
             raise Unreadable(f"page {number} is beyond the end of the file")
         if self.kinds[number] != UNOWNED:
-            message = f"two places lead to page {number}"
-            if self.kinds[number] in {BTREE, OVERFLOW}:
-                self.damage.setdefault(self.tree(number), message)
-            raise Unreadable(message)
+            raise Unreadable(f"two places lead to page {number}")
         self.kinds[number], self.owners[number] = kind, owner
         self.cells[number], self.turns[number] = cell, turn
 

@@ -153,6 +153,7 @@ def value(content: bytes, kind: int, encoding: str) -> Value:
         return content.decode(encoding, "replace") if kind % 2 else content
     if kind == 7:
         return float(struct.unpack(">d", content)[0])
-    if kind in {8, 9}:
-        return kind - 8
+    if kind == 9:
+        return 1
+    # Of 8, the number 0, there are no bytes.
     return int.from_bytes(content, "big", signed=True) if kind else None

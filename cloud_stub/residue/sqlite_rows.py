@@ -21,9 +21,9 @@ class Row(Mapping[str, Value]):
         self._source, self._tree, self._number, self.cell = source, tree, number, cell
         #: How long the record's header is: the first column begins there.
         self.header = records.header_length(self._read(0, min(9, cell.size)))
-        if self.header > min(cell.size, 9 * (len(tree.columns) + 1)):
-            raise Unreadable("a record's header is longer than it can be")
-        self.fields = records.fields(self._read(0, self.header), cell.size, tree.columns)
+        # Of a header that is longer than it can be, no more is read than of one that is not.
+        longest = 9 * (len(tree.columns) + 1)
+        self.fields = records.fields(self._read(0, min(self.header, longest)), cell.size, tree.columns)
         if tree.index and len(self.fields) < len(tree.columns):
             raise Unreadable("an index's entry has too few columns")
         self._fields = {field.column: field for field in self.fields}

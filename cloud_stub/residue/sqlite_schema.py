@@ -43,7 +43,9 @@ class Tree:
 
     @property
     def kinds(self) -> set[int]:
-        """The kinds of page that it is made of."""
+        """The kinds of page that it is made of; any, where its columns are not known."""
+        if self.damage:
+            return {INTERIOR_INDEX, LEAF_INDEX, INTERIOR_TABLE, LEAF_TABLE}
         return {INTERIOR_INDEX, LEAF_INDEX} if self.rowid is None else {INTERIOR_TABLE, LEAF_TABLE}
 
 

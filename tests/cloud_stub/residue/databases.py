@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cloud_stub.residue.sqlite_file import InRow, Place, SqliteFile
+from cloud_stub.residue.sqlite_file import InNoRow, InRow, Place, SqliteFile
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS numbered(id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT, b BLOB, c REAL);
@@ -208,7 +208,10 @@ def check(database: Database) -> Counter[str]:
     seen: Counter[Spot] = Counter()
     kinds: Counter[str] = Counter()
     with SqliteFile(database.path) as file:
-        assert file.damage == {}
+        assert file.damage == ()
+        everything = file.locate(0, len(content))
+        check_tiling(everything, 0, len(content))
+        assert not [place for place in everything if isinstance(place, InNoRow) and place.kind == "damaged"]
         for offset, length, word in occurrences(content, database.shape.encoding):
             places = file.locate(offset, length)
             check_tiling(places, offset, length)

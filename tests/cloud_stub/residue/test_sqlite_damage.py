@@ -2,13 +2,15 @@
 
 import os
 import random
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from cloud_stub.residue.sqlite_file import InRow, SqliteFile
-from cloud_stub.stores.btree_page import Unreadable
+from cloud_stub.residue.sqlite_file import InNoRow, InRow, SqliteFile
+from cloud_stub.stores.btree_page import INTERIOR_TABLE, Unreadable
 from tests.cloud_stub.residue.databases import Database, Shape, check_tiling, occurrences, truth
 
 TIMES = 2000 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 25
@@ -85,6 +87,47 @@ def called_live(path: Path, shape: Shape) -> set[bytes]:
                 assert length
                 found.add(word)
     return found
+
+
+@pytest.mark.parametrize("circle", ["b-tree", "overflow pages", "free list"])
+def test_what_runs_in_a_circle_comes_to_an_end_and_is_not_live(tmp_path: Path, circle: str) -> None:
+    path = tmp_path / "circle.db"
+    database = Database(path, Shape(512))
+    database.insert(2000, rows=9)
+    database.drop("plain")
+    with closing(database.connection):
+        (root,) = database.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'numbered'").fetchone()
+    content = bytearray(path.read_bytes())
+    with SqliteFile(path) as file:
+        chain = next(offset for stretch in file.stretches() for offset, _ in list(stretch.pieces())[1:]) // 512 + 1
+    (trunk,) = struct.unpack_from(">I", content, 32)
+    # The last child of a page, the next page of a chain, the next page that lists free pages: each the page itself.
+    number, where = {"b-tree": (root, 8), "overflow pages": (chain, 0), "free list": (trunk, 0)}[circle]
+    assert circle != "b-tree" or content[(root - 1) * 512] == INTERIOR_TABLE
+    struct.pack_into(">I", content, (number - 1) * 512 + where, number)
+    path.write_bytes(content)
+    with SqliteFile(path) as file:
+        (place,) = file.locate((number - 1) * 512 + 4, 8)
+        assert isinstance(place, InNoRow)
+        assert place.kind == ("trunk page" if circle == "free list" else "damaged")
+        assert len(file.damage) == 1
+        assert not list(file.stretches())
+
+
+def test_free_blocks_that_run_in_a_circle_come_to_an_end_and_nothing_on_their_page_is_live(tmp_path: Path) -> None:
+    path = tmp_path / "circle.db"
+    database = Database(path, Shape(512))
+    database.connection.execute("INSERT INTO numbered(id, a) VALUES (1, 'first'), (2, 'second'), (3, 'third')")
+    (root,) = database.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'numbered'").fetchone()
+    database.connection.execute("DELETE FROM numbered WHERE id = 2")
+    database.connection.close()
+    content, page = bytearray(path.read_bytes()), (root - 1) * 512
+    (block,) = struct.unpack_from(">H", content, page + 1)
+    assert block
+    struct.pack_into(">H", content, page + block, block)
+    path.write_bytes(content)
+    with SqliteFile(path) as file:
+        assert file.locate(page, 512) == (InNoRow(page, 512, "damaged", "numbered"),)
 
 
 @pytest.mark.timeout(3600)
