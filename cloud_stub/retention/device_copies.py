@@ -48,7 +48,7 @@ def tell_time(connection: Connection, seal: Seal, now: datetime) -> None:
         *(select(table.c.account, table.c.device).where(table.c.device != "") for table in ALERTS),
     )
     seal.erase(connection, directive, directive.c.purpose == Clock.name)
-    for row in connection.execute(known).all():
+    for row in sorted(connection.execute(known).all()):
         _queue(connection, seal, row.account, row.device, [Clock(id=new_id(), now=now)], now)
 
 
@@ -58,7 +58,7 @@ def _tell(connection: Connection, seal: Seal, table: Table, rows: Iterable[Any],
         if name:  # a pseudonymised record does not say
             mine[account, name].add(interaction)
     what = COPIES[str(table.schema), table.name]
-    for (account, name), interactions in mine.items():
+    for (account, name), interactions in sorted(mine.items()):
         all_of_them = sorted(interactions)
         chunks = [all_of_them[start : start + CHUNK] for start in range(0, len(all_of_them), CHUNK)]
         _queue(connection, seal, account, name, [Forget(new_id(), what, chunk) for chunk in chunks], now)

@@ -51,8 +51,8 @@ class Job:
         return rfc3339(self.rule.after.before(now))
 
     @cached_property
-    def search(self) -> Select[str, str]:
-        """(account, interaction) of rows that are due when times up to `before` are, `limit` at most.
+    def searches(self) -> dict[str, Select[str, str]]:
+        """By SQL dialect: (account, interaction) of rows that are due when times up to `before` are, `limit` at most.
 
         Account by account, from `start` on: each is found from the one before it, so that no rows are read but those
         that are due. For an account that has none the interaction is None, and at the end the account is None as well.
@@ -66,7 +66,9 @@ class Job:
         another = and_(name.c.account.is_not(None), name.c.number < ACCOUNTS)
         name = name.union_all(select(following.scalar_subquery(), name.c.number + 1).where(another))
         mine = name.outerjoin(self.table, self._due(name.c.account, bindparam("before")))
-        return select(name.c.account, self._interaction).select_from(mine).limit(bindparam("limit"))
+        found = select(name.c.account, self._interaction).select_from(mine).limit(bindparam("limit"))
+        # SQLite joins in the order in which the accounts are found; PostgreSQL would in any that seems cheap.
+        return {"sqlite": found, "postgresql": found.order_by(name.c.number)}
 
     def subjects(self, name: str, before: str, limit: int) -> Select[str, str]:
         """(account, interaction) of the account's first rows that are due."""

@@ -110,7 +110,9 @@ class Sweeper:
         now = self._clock.now()
         before, limit = job.before(now), self._limit(job.table, job.rule)
         with self._stores.write() as connection:
-            found = connection.execute(job.search, {"start": start, "before": before, "limit": limit + 1}).all()
+            found = connection.execute(
+                job.searches[connection.dialect.name], {"start": start, "before": before, "limit": limit + 1}
+            ).all()
             end = found[-1][0]
             rows = [row for row in found if row[1] is not None]
             if len(found) > limit:

@@ -48,11 +48,11 @@ class Server:
             return self.execute("SELECT 1") == [(1,)]
         return False
 
-    def tables(self) -> dict[str, bytes]:
-        """What is in the files of all tables and indexes, by path; the write-ahead log is none of them."""
+    def files(self, folder: str = "") -> dict[str, bytes]:
+        """What is in all files, by path: `base` has the tables and indexes, `pg_wal` the write-ahead log."""
         self.execute("CHECKPOINT")
-        base = self.folder / "data" / "base"
-        return {str(file): file.read_bytes() for file in base.rglob("*") if file.is_file()}
+        found = (self.folder / "data" / folder).rglob("*")
+        return {str(file): file.read_bytes() for file in found if file.is_file()}
 
 
 def _programs() -> Path:

@@ -31,7 +31,7 @@ from cloud_stub.contract.messages import (
 from cloud_stub.house import open_house
 from cloud_stub.retention import ledger
 from cloud_stub.stores.tables import RECORDS
-from tests.cloud_stub.house import flac
+from tests.cloud_stub.house import flac, sealed
 from tests.processes import Cloud, asked, cloud, cloud_stub, mosquitto, until
 from tests.real.postgres import PASSWORD, Server
 from tests.speaker import speaker
@@ -48,7 +48,7 @@ def url(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_household_lives_and_is_forgotten_in_postgresql(postgres: Server, url: str, tmp_path: Path) -> None:
     data, receipt = tmp_path / "data", tmp_path / "receipt.json"
-    options = ("--store", url, "--simulated-clock", "--training-share", "0")
+    options = ("--store", url, "--policy", sealed(tmp_path), "--simulated-clock", "--training-share", "0")
     with cloud(data, *options) as server, speaker(server.broker, "kitchen") as device:
         fact, _ = device.ask("remember that i am allergic to walnuts")
         device.say("set a recurring alarm for seven a m")
@@ -75,16 +75,16 @@ def test_a_household_lives_and_is_forgotten_in_postgresql(postgres: Server, url:
     assert {row["store"] for row in asked("left", "--data", data)["left"]} <= {"commerce", "third_parties/pizza"}
     files = {file.name for file in (data / "cloud").iterdir()}
     assert {name for name in files if name.endswith(".db")} == {"keys.db"}
-    words = [b"allergic to walnuts", b"recurring alarm"]
-    tables = postgres.tables()
-    assert [name for name, content in tables.items() if any(text in content for text in words)] == []
+    words = [b"allergic to walnuts", b"recurring alarm", b"pepperoni pizza", flac()[:40]]
+    everywhere = postgres.files() | {str(file): file.read_bytes() for file in (data / "cloud").iterdir()}
+    assert [name for name, content in everywhere.items() if any(text in content for text in words)] == []
 
 
 def test_the_folder_finds_its_database_and_the_password_stays_out_of_it(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
-    with cloud(data, "--store", url):
+    with cloud(data, "--store", url, "--policy", sealed(tmp_path)):
         pass
     remembered = (data / "cloud" / "store").read_text().strip()
     assert remembered == url.replace(f":{PASSWORD}@", "@")
@@ -102,7 +102,8 @@ def test_the_folder_finds_its_database_and_the_password_stays_out_of_it(
 
 def test_connections_that_the_server_drops_are_made_again(postgres: Server, url: str, tmp_path: Path) -> None:
     name = url.rpartition("/")[2]
-    with cloud(tmp_path / "data", "--store", url) as server, speaker(server.broker, "kitchen") as device:
+    options = ("--store", url, "--policy", sealed(tmp_path))
+    with cloud(tmp_path / "data", *options) as server, speaker(server.broker, "kitchen") as device:
         for _ in range(5):
             device.say("what time is it")
             gone = postgres.execute(
@@ -126,11 +127,12 @@ def test_workers_need_a_store_and_a_broker_that_can_be_shared_and_a_name_each(ur
     assert "--broker" in embedded
     assert "no name" in refused("--worker", "A b", "--data", other, "--store", url)
     with mosquitto(tmp_path / "broker") as broker:
-        both = ("--data", data, "--store", url, "--broker", broker)
-        with cloud(data, "--store", url, "--worker", "1", broker=broker):
+        options = ("--store", url, "--policy", sealed(tmp_path))
+        both = ("--data", data, "--broker", broker, *options)
+        with cloud(data, *options, "--worker", "1", broker=broker):
             assert "--worker NAME" in refused("--worker", "1", *both)
             assert "--worker NAME" in refused(*both)
-        with cloud(data, "--store", url, broker=broker):
+        with cloud(data, *options, broker=broker):
             assert "--worker NAME" in refused("--worker", "2", *both)
             assert "--worker NAME" in refused(*both)
 
@@ -180,9 +182,9 @@ class Crowd:
         device, name = message.topic.split("/")[2], message.topic.rsplit("/", 1)[1]
         directive: Directive = decode(DIRECTIVES[name], message.payload)
         if name == "speak":
-            self.spoken.setdefault(directive.interaction or "", set()).add(directive.id)
-        else:
-            self.answers[directive.interaction or "", getattr(directive, "part", None) or "", name] += 1
+            self.spoken.setdefault(getattr(directive, "interaction", ""), set()).add(directive.id)
+        elif getattr(directive, "part", None) is not None:
+            self.answers[getattr(directive, "interaction", ""), getattr(directive, "part", ""), name] += 1
         self._client.publish(event_topic(device, "confirm"), encode(Confirm([directive.id])), qos=1)
 
 
@@ -209,12 +211,13 @@ def test_two_workers_one_of_them_killed_store_every_interaction_once(url: str, t
     chance = random.Random(seed)
     kills, share = (4, 600) if SOAK else (2, 60)
     data = tmp_path / "data"
+    options = ("--store", url, "--policy", sealed(tmp_path))
     with ExitStack() as stack:
         broker = stack.enter_context(mosquitto(tmp_path / "broker"))
         names = ("1", "2")
 
         def work(name: str) -> Cloud:
-            return stack.enter_context(cloud(data, "--store", url, "--worker", name, broker=broker))
+            return stack.enter_context(cloud(data, *options, "--worker", name, broker=broker))
 
         workers = {name: work(name) for name in names}
         people = stack.enter_context(crowd(broker, devices=7))

@@ -49,7 +49,7 @@ def again(stores: Stores, url: str) -> Stores:
 
 def residue(postgres: Server, *needles: str) -> set[str]:
     """Which of the needles are in any file of any table or index."""
-    contents = postgres.tables().values()
+    contents = postgres.files("base").values()
     return {needle for needle in needles if any(needle.encode() in content for content in contents)}
 
 
