@@ -35,7 +35,8 @@ class Finding:
     """Content at one place of a file."""
 
     file: str
-    offset: int
+    offset: int | None
+    """In the file; None in a row that had to be opened with its key."""
     about: str
     """The interaction, or the phrase or the sound, that the content is of."""
     where: str

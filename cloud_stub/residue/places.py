@@ -37,6 +37,23 @@ def places(data: Path) -> list[Place]:
     ]
 
 
+#: PostgreSQL's log: what was written is in it until the server writes over it, so a canary cannot be taken out.
+LOG = "postgresql/write-ahead log"
+TABLES = "postgresql/tables and indexes"
+
+
+def of_postgres(folder: Path, database: str) -> list[Place]:
+    """PostgreSQL's own files: those of our database, and its write-ahead log."""
+    found = []
+    for name, place in ((TABLES, folder / "base" / database), (LOG, folder / "pg_wal")):
+        if os.access(place, os.R_OK | os.X_OK):
+            files = tuple(sorted(file for file in place.iterdir() if file.is_file()))
+            found.append(Place(name, files, {file: reason for file in files if (reason := _reason(file))}))
+        else:
+            found.append(Place(name, (), {place: "only the server's own user may read its files"}))
+    return found
+
+
 def is_database(file: Path) -> bool:
     """Whether the file begins as SQLite's do."""
     with file.open("rb") as opened:

@@ -19,6 +19,7 @@ LIMITS = (
     "A terminal's scrollback, other machines and what people remember are out of reach.",
     "Files that a user asked for outside the data folder (receipts, exports, saved sound) are not under retention.",
     "The witness and its key together allow guessing: commands come from a small vocabulary.",
+    "In live rows of a database, a word group that straddles two pages is not seen; freed pages are not put together.",
     "A window of twelve bytes stands for its word group: a leftover shorter than that is not seen.",
 )
 
@@ -131,7 +132,8 @@ def _print_findings(report: Report, out: Console) -> None:
             if finding.explained:
                 kept[finding.rule or "", finding.clause or "", finding.where] += 1
             else:
-                out.print(Text(f"UNEXPLAINED  {finding.file} at {finding.offset}: {finding.where}", "bold red"))
+                at = "" if finding.offset is None else f" at {finding.offset}"
+                out.print(Text(f"UNEXPLAINED  {finding.file}{at}: {finding.where}", "bold red"))
                 out.print(Text(f"             of {finding.about}"))
     said = None
     for (rule, clause, where), count in sorted(kept.items()):

@@ -12,12 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud_stub.errors import CloudError
 from cloud_stub.house import House
-from cloud_stub.residue import canary
+from cloud_stub.residue import canary, opened
 from cloud_stub.residue.judge import Finding, Judge
 from cloud_stub.residue.left import Rules
 from cloud_stub.residue.needles import Key, Needles, of_contents
-from cloud_stub.residue.places import Place, places
+from cloud_stub.residue.places import LOG, TABLES, Place, of_postgres, places
 from cloud_stub.residue.reading import Reader, reader
 from cloud_stub.residue.scan import MEMORY_MIB, scan
 from cloud_stub.residue.windows import of_text
@@ -29,9 +30,6 @@ Progress = Callable[[int, int, str], None]
 
 IN_PLACE = "proved in place"
 ON_A_COPY = "proved on a copy"
-
-#: Why stores in a database are not searched.
-NO_FILES = "its tables and its log are the server's files; what erases there is sealed storage"
 NOT_TAKEN_OUT = "the canary could not be taken out again"
 
 
@@ -80,19 +78,20 @@ def search(
         searcher = _Searcher(house.data, needles, list(wanted), words, at_files)
         searcher.prove(house, of_contents(key, [bird]))
         _settle(house.data)
-        found = [*places(house.data), *others]
+        found = [*places(house.data), *_of_server(house), *others]
         whole = sum(_size(file) for place in found for file in place.files)
         done = 0
         inspected = []
         with house.stores.read() as connection:
-            judge = Judge(Rules(connection, house.keys, house.policy, house.clock.now()))
+            rules = Rules(connection, house.keys, house.policy, house.clock.now())
+            judge = Judge(rules)
+            if house.policy.sealed:
+                searcher.opened = opened.findings(rules, needles, list(wanted), house.stores.folder, memory_mib)
             for place in found:
                 progress(done, whole, place.name)
                 inspected.append(searcher.inspect(judge, place))
                 done += inspected[-1].bytes
             progress(done, whole, "")
-        if not house.stores.files:
-            inspected.append(Inspected("postgresql", "not inspectable", NO_FILES, 0, 0, ()))
     kept = list(messages)
     return [*inspected, searcher.messages(kept)] if kept else inspected
 
@@ -104,20 +103,23 @@ class _Searcher:
         self._data, self._needles, self._abouts, self._words = data, needles, abouts, words
         self._reader = reader
         self._bird = len(abouts)
+        self.opened: dict[str, list[Finding]] = {}
+        """By place, what was found in sealed rows whose keys exist."""
         self._proved: set[str] = set()
 
     def prove(self, house: House, bird: Needles) -> None:
         """Put the canary into the stores, look for it there, and take it out."""
         try:
             canary.put(house.stores, self._words)
-            files = house.stores.files.items()
-            self._proved = {f"cloud/{store}" for store, file in files if self._reader.read(file, bird)}
+            files = {f"cloud/{store}": (file,) for store, file in house.stores.files.items()}
+            files |= {place.name: place.files for place in _of_server(house) if not place.unreadable}
+            self._proved = {name for name, some in files.items() if any(self._reader.read(file, bird) for file in some)}
         finally:
             canary.take(house.stores)
 
     def inspect(self, judge: Judge, place: Place) -> Inspected:
         """Read all files of a place, and judge what is found."""
-        findings: list[Finding] = []
+        findings = list(self.opened.get(place.name, []))
         problems = {self._name(file): reason for file, reason in place.unreadable.items()}
         size = 0
         for file in (file for file in place.files if file not in place.unreadable):
@@ -128,7 +130,7 @@ class _Searcher:
             except OSError as error:
                 problems[name] = error.strerror or str(error)
                 continue
-            if any(self._bird in one.owners for one in found):
+            if place.name != LOG and any(self._bird in one.owners for one in found):
                 problems[name] = NOT_TAKEN_OUT
             findings += [
                 judge.judge(place.name, name, one.offset, self._abouts[owner], one.parts)
@@ -162,6 +164,15 @@ class _Searcher:
     def _name(self, file: Path) -> str:
         """A file by its path within the data folder, or by its whole path where it is not in it."""
         return str(file.relative_to(self._data)) if file.is_relative_to(self._data) else str(file)
+
+
+def _of_server(house: House) -> list[Place]:
+    """PostgreSQL's files, all written; none where the stores are files of our own."""
+    try:
+        where = house.stores.flushed()
+    except CloudError as error:
+        return [Place(name, (), {Path(name): str(error)}) for name in (TABLES, LOG)]
+    return of_postgres(*where) if where else []
 
 
 def _settle(data: Path) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -115,6 +116,21 @@ class Database:
                             "its transaction; the erasure is finished the next time the stores are opened."
                         )
                     time.sleep(0.05)
+
+    def flushed(self) -> tuple[Path, str]:
+        """Let the server write all pages to its files. Returns its data folder, and the name of our database's folder.
+
+        Raises CloudError where its user may not ask for that, or may not know the folder.
+        """
+        try:
+            with self._upkeep.connect() as connection:
+                connection.exec_driver_sql("CHECKPOINT")
+                folder = connection.exec_driver_sql("SHOW data_directory").scalar_one()
+                number = "SELECT oid FROM pg_database WHERE datname = current_database()"
+                return Path(str(folder)), str(connection.exec_driver_sql(number).scalar_one())
+        except DBAPIError as error:
+            said = next(iter(str(error.orig).strip().splitlines()), "no answer")
+            raise CloudError(f"{said}. Grant its user pg_checkpoint and pg_read_all_settings.") from error
 
     def close(self) -> None:
         """Close the connections. What was committed stays."""

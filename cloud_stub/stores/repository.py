@@ -76,6 +76,13 @@ class Stores:
         with self._files.writing() as raw:
             raw.execute(f'VACUUM "{store}" INTO ?', (str(file),))
 
+    def flushed(self) -> tuple[Path, str] | None:
+        """On PostgreSQL: all written to its files, its data folder and our database's number; None for SQLite.
+
+        Raises CloudError where the server does not let us.
+        """
+        return None if isinstance(self._files, sqlite.Files) else self._files.flushed()
+
     def checkpoint(self) -> None:
         """After an erasure: leave no byte of a deleted row. Raises sqlite.ErasureNotPhysical when it cannot."""
         self._files.checkpoint()

@@ -271,3 +271,24 @@ def check_stores(data: Path, people: Crowd) -> None:
     wanted = sorted(name for name, text in people.said.items() if text == SAID[2])
     assert sorted(held) == wanted
     assert ordered == len(wanted)
+
+
+def test_no_file_of_the_server_says_what_was_erased(postgres: Server, url: str, tmp_path: Path) -> None:
+    data, words = tmp_path / "data", "remember that the spare key lies under the blue flower pot"
+    with (
+        cloud(data, "--store", url, "--policy", sealed(tmp_path)) as server,
+        speaker(server.broker, "kitchen") as device,
+    ):
+        said = device.say(words)
+        until(lambda: asked("status", "--data", data)["outgoing"] == 0, "everything to be confirmed")
+    asked("erase", "--interaction", said, "--data", data)
+    report = asked("residue", said, "--data", data)
+    places = {place["place"]: (place["verdict"], place["proof"]) for place in report["places"]}
+    assert report["unexplained"] == 0
+    if os.access(postgres.data, os.R_OK):
+        assert places["postgresql/tables and indexes"] == ("clean", "proved in place")
+        assert places["postgresql/write-ahead log"] == ("clean", "proved in place")
+        files = [file for file in postgres.data.rglob("*") if file.is_file()]
+        assert not any(words.encode() in file.read_bytes() for file in files)
+    else:
+        assert places["postgresql/tables and indexes"][0] == "not inspectable"

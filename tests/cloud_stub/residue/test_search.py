@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,25 @@ def test_an_erasure_that_is_not_physical_is_found_out(data: Path, monkeypatch: p
         inspected = search(cloud.house, Witness(cloud.house.stores.folder).key, {secret: known.needles})
     unexplained = [finding for one in inspected for finding in one.findings if not finding.explained]
     assert bool(unexplained) == (how != "nothing")
+
+
+def test_a_backups_key_that_was_kept_is_residue(data: Path) -> None:
+    policy = data.parent / "sealed.toml"
+    policy.write_text('name = "sealed"\nbased_on = "erase-everything"\nsealed = true\n')
+    secret = told(data, str(policy), deleted=False)
+    assert cloud_stub("backup", "--data", data).returncode == 0
+    code, report = residue(data, secret)
+    backup = {finding["file"] for finding in findings(report) if "backups" in finding["file"]}
+    assert (code, len(backup) > 2) == (0, True), "a copy of what is there is explained by what is there"
+    with closing(sqlite3.connect(data / "cloud" / "keys.db")) as keys:
+        kept = keys.execute("SELECT seal, key FROM record_key").fetchall()
+    with neighbourhood(data, str(policy)) as cloud:
+        erase(cloud, secret)
+    code, report = residue(data, secret)
+    assert (code, findings(report)) == (0, []), "with its keys the words are gone from every copy"
+    with closing(sqlite3.connect(data / "cloud" / "keys.db")) as keys, keys:
+        keys.executemany("INSERT OR IGNORE INTO record_key VALUES (?, ?)", kept)
+    code, report = residue(data, "--phrase", SECRET)
+    assert code == 1
+    assert {finding["file"] for finding in findings(report, explained=False)} <= backup
+    assert all("its key exists" in finding["where"] for finding in findings(report, explained=False))
