@@ -111,7 +111,9 @@ class _Searcher:
         """Put the canary into the stores, look for it there, and take it out."""
         try:
             canary.put(house.stores, self._words)
-            files = {f"cloud/{store}": (file,) for store, file in house.stores.files.items()}
+            files: dict[str, tuple[Path, ...]] = {
+                f"cloud/{store}": (file,) for store, file in house.stores.files.items()
+            }
             files |= {place.name: place.files for place in _of_server(house) if not place.unreadable}
             self._proved = {name for name, some in files.items() if any(self._reader.read(file, bird) for file in some)}
         finally:
