@@ -15,15 +15,8 @@ from typing import Any
 from sqlalchemy import select
 
 from cloud_stub.batch import Incoming
-from cloud_stub.contract.messages import (
-    Interaction,
-    PartnerReply,
-    encode,
-    new_id,
-    partner_topic,
-    recording_topic,
-    rfc3339,
-)
+from cloud_stub.contract.messages import Interaction, encode, new_id, recording_topic, rfc3339
+from cloud_stub.contract.partners import PartnerReply, partner_topic
 from cloud_stub.due import due
 from cloud_stub.retention.clock import keep_time
 from cloud_stub.retention.scopes import Scope
@@ -31,7 +24,7 @@ from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.status import status
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.tables import CONTENT, directive
-from tests.cloud_stub.house import Neighbourhood, flac, neighbourhood, sealed
+from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, flac, neighbourhood, sealed
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
@@ -132,7 +125,7 @@ def shown(cloud: Neighbourhood) -> dict[str, Any]:
             for table in CONTENT
             if table.schema != "witness"
         }
-        ahead = due(connection, house.keys.seal, "household", house.clock.now())
+        ahead = due(connection, house.keys.seal, "household", house.clock.now(), UTC_ZONE)
         counts = status(connection)
     answers = {
         "history": cloud.history(),

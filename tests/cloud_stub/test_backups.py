@@ -22,7 +22,7 @@ from cloud_stub.retention import policy as policies
 from cloud_stub.retention.policy import BrokenPolicy
 from cloud_stub.stores import backups
 from cloud_stub.stores.backups import COPIED, Backup
-from cloud_stub.stores.tables import CONTENT, RECORDS
+from cloud_stub.stores.tables import CONTENT, RECORDS, kinds
 from cloud_stub.stores.tables import ledger as entries
 from tests.cloud_stub.day import SAID, erase_all, evening, forward, live, messages, shown
 from tests.cloud_stub.house import Neighbourhood, neighbourhood, sealed
@@ -276,7 +276,7 @@ def keep_everything() -> str:
     rules = "\n".join(
         f'[[rule]]\nstore = "{store}"\nkind = "{kind}"\ntrigger = ["user_delete", "age", "inactive", "account_closed", '
         '"setting_changed", "third_party_request"]\naction = "keep"\nbecause = "for a test (assumed)"\nassumed = true\n'
-        for store, kind in policies.checker.tables.kinds()
+        for store, kind in kinds()
     )
     return f'name = "keep"\n{rules}'
 
