@@ -63,9 +63,11 @@ TIMES = st.builds(
     st.integers(86_400_000_000, 253_402_200_000_000_000),
     ZONES,
 )
+#: What a text on the wire may hold: anything but a NUL character.
+LETTERS = st.characters(codec="utf-8", exclude_characters="\0")
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(LETTERS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(LETTERS), inner, max_size=3),
     max_leaves=8,
 )
 
@@ -79,7 +81,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if get_origin(hint) in {Union, UnionType}:
         return st.one_of(*map(values, get_args(hint)))
     if get_origin(hint) is dict:
-        return st.dictionaries(st.text(), JSON, max_size=3)
+        return st.dictionaries(st.text(LETTERS), JSON, max_size=3)
     if isinstance(hint, type) and issubclass(hint, Struct):
         return structs(hint)
     plain: dict[Any, st.SearchStrategy[Any]] = {bool: st.booleans(), type(None): st.none()}
@@ -96,7 +98,7 @@ def annotated(base: Any, meta: Meta) -> st.SearchStrategy[Any]:
     if base is str and meta.pattern:
         return st.from_regex(meta.pattern.replace("$", r"\Z"))
     by_type: dict[Any, st.SearchStrategy[Any]] = {
-        str: st.text(max_size=min(meta.max_length or 0, 50)),
+        str: st.text(LETTERS, max_size=min(meta.max_length or 0, 50)),
         int: st.integers(meta.ge, meta.le),  # type: ignore[arg-type]
         float: st.floats(meta.ge, meta.le),
     }
