@@ -8,7 +8,6 @@ from cloud_stub.batch import Incoming
 from cloud_stub.contract.messages import Setting, encode, event_topic, new_id, rfc3339
 from cloud_stub.contract.partners import PartnerNotice, partner_topic
 from cloud_stub.retention.scopes import Scope
-from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.tables import THIRD_PARTIES
 from tests.cloud_stub.retention_model import Taken
 from tests.cloud_stub.street import Street
@@ -81,9 +80,7 @@ class Days:
 
     def sweep(self) -> None:
         """Whatever is due is done."""
-        house = self._street.house
-        chunk = self._chance.choice([1, 3, 500])
-        Sweeper(house.stores, house.keys, house.engine, house.clock, chunk=chunk).sweep()
+        self._street.sweeper.sweep()
         self._model.sweep(self._now())
 
     def _now(self) -> datetime:

@@ -48,14 +48,19 @@ class Remembered:
     """The triggers that met it while the ledger could still name it, which it must then say."""
     met: set[Trigger] = field(default_factory=set)
     redacted: set[str] = field(default_factory=set)
+    early: set[str] = field(default_factory=set)
+    """Fields that may be redacted before their time, because something else waits too."""
     pseudonymous: bool = False
     erased: bool = False
 
-    def may_be_redacted_early(self) -> bool:
-        """Whether a redaction waits that has no date of its own, because something else waits too."""
-        return len(self.waiting) > 1 and any(rule.action == "redact" for _, rule in self.waiting.values())
+    def wait(self, trigger: Trigger, due: datetime, rule: Rule) -> None:
+        """The trigger's rule is to be carried out when it is due."""
+        self.waiting[trigger] = (due, rule)
+        self.pseudonymous = self._due("pseudonymise") <= self._due("erase") < LATEST
+        if len(self.waiting) > 1:
+            self.early.update(name for _, rule in self.waiting.values() for name in rule.fields)
 
-    def due(self, action: str) -> datetime:
+    def _due(self, action: str) -> datetime:
         """When the first change of that kind will come that waits."""
         return min((due for due, rule in self.waiting.values() if rule.action == action), default=LATEST)
 
@@ -146,8 +151,7 @@ class Model:
             if rule.after is None or trigger == "inactive":
                 self._apply(record, rule)
             elif trigger not in record.met:
-                record.waiting[trigger] = (now + _length(rule.after), rule)
-                record.pseudonymous = record.due("pseudonymise") <= record.due("erase") < LATEST
+                record.wait(trigger, now + _length(rule.after), rule)
             record.met.add(trigger)
 
     def change_setting(self, account: str, name: str, value: str, now: datetime) -> None:

@@ -16,6 +16,7 @@ from cloud_stub.contract.messages import rfc3339
 from cloud_stub.house import House
 from cloud_stub.ingest import Ingest
 from cloud_stub.retention.clock import keep_time
+from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.tables import RECORDS, fields
 from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, assistant
 from tests.cloud_stub.postman import Postman
@@ -43,6 +44,7 @@ class Street:
 
     house: House
     ingest: Ingest
+    sweeper: Sweeper
 
     def __init__(self, chance: random.Random, data: Path, model: Model, devices: dict[str, str]) -> None:
         """`devices` are whose: device -> account."""
@@ -63,6 +65,8 @@ class Street:
         self.ingest = Ingest(
             house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE, training_share=0.5
         )
+        chunk = self.chance.choice([1, 3, 500])
+        self.sweeper = Sweeper(house.stores, house.keys, house.engine, house.clock, chunk=chunk)
         self._cloud = Neighbourhood(house, self.ingest, self._data, self.said)
 
     def note(self, text: object) -> None:
@@ -70,8 +74,11 @@ class Street:
         self.story[-1] += f": {text}"
 
     def wait(self, time: timedelta) -> None:
-        """Time passes, as `cloud-stub advance` lets it."""
+        """Time passes."""
         self.house.clock.forward(self.house.clock.now() + time)
+
+    def keep_time(self) -> None:
+        """Before the cloud is stopped: time goes on from here when it is started again."""
         with self.house.stores.write() as connection:
             keep_time(connection, self.house.clock.now())
 
