@@ -70,9 +70,8 @@ def test_a_household_lives_and_is_forgotten_in_postgresql(postgres: Server, url:
     assert {"actions", "commerce", "third_parties/pizza"} <= {row["store"] for row in left["left"]}
     assert [entry["what"] for entry in asked("due", "--data", data)] == ["ring"]
     report = asked("residue", "household", "--data", data)
-    verdicts = {place["place"]: place["verdict"] for place in report["places"]}
-    assert (report["unexplained"], verdicts["postgresql"]) == (0, "not inspectable")
-    assert any("postgresql" in limit for limit in report["limits"])
+    theirs = {place["verdict"] for place in report["places"] if place["place"].startswith("postgresql")}
+    assert (report["unexplained"], theirs) == (0, {"not inspectable"}), "echo may not look into the server's files"
     whole = cloud_stub("ledger", "verify", receipt, "--data", data)
     assert whole.returncode == 0, whole.stdout
     assert cloud_stub("close-account", "household", "--data", data).returncode == 0
