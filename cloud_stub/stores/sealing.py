@@ -51,7 +51,8 @@ class Seal:
             connection.execute(statement, rows)
             return
         sealed = [_sealed(table, row, *key) for row, key in zip(rows, self.keys.take(len(rows)), strict=True)]
-        if connection.execute(statement, sealed).rowcount < len(sealed):
+        # Of an INSERT, SQLAlchemy keeps the number of rows only where it is told to.
+        if connection.execute(statement.execution_options(preserve_rowcount=True), sealed).rowcount < len(sealed):
             self.keys.erase_unwritten(connection, table, {row["seal"] for row in sealed})
 
     def opened(self, table: Table, rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -32,15 +32,20 @@ EXAMPLES = 150 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 15
 
 @pytest.mark.parametrize("seed", range(EXAMPLES))
 def test_what_a_rule_erases_goes_when_it_is_due_and_what_it_keeps_stays(tmp_path: Path, seed: int) -> None:
+    live(tmp_path, seed)
+
+
+def live(folder: Path, seed: int, store: str | None = None) -> None:
+    """Live through the days of that seed, and hold the cloud against the model all the while."""
     chance = random.Random(seed)
-    file, data = tmp_path / "random.toml", tmp_path / "data"
+    file, data = folder / "random.toml", folder / "data"
     file.write_text(random_policy(chance))
     street = neighbours(chance, data, load(str(file)))
     days = Days(street)
     try:
         for number in range(chance.randint(2, 4)):
             # Each round ends with closing the house and opening it again.
-            with open_house(data, str(file), create=True, simulated=True) as house:
+            with open_house(data, str(file), store=store, create=True, simulated=True) as house:
                 street.open(house)
                 if number == 0:
                     move_in(street)

@@ -69,6 +69,9 @@ def test_a_household_lives_and_is_forgotten_in_postgresql(postgres: Server, url:
     assert left["unexplained"] == 0
     assert {"actions", "commerce", "third_parties/pizza"} <= {row["store"] for row in left["left"]}
     assert [entry["what"] for entry in asked("due", "--data", data)] == ["ring"]
+    report = asked("residue", "household", "--data", data)
+    theirs = {place["verdict"] for place in report["places"] if place["place"].startswith("postgresql")}
+    assert (report["unexplained"], theirs) == (0, {"not inspectable"}), "echo may not look into the server's files"
     whole = cloud_stub("ledger", "verify", receipt, "--data", data)
     assert whole.returncode == 0, whole.stdout
     assert cloud_stub("close-account", "household", "--data", data).returncode == 0
@@ -231,11 +234,13 @@ def test_two_workers_one_of_them_killed_store_every_interaction_once(url: str, t
             name = names[kill % 2]
             already = len(people.stored())
             talk()
-            until(lambda already=already: len(people.stored()) >= already + share // 4, "the first answers")
+            until(lambda already=already: len(people.stored()) >= already + share // 4, "the first answers", 120)
             workers[name].kill()
             talk()
             alone = len(people.stored())
-            until(lambda alone=alone: len(people.stored()) >= alone + share // 4, "answers by the other worker alone")
+            until(
+                lambda alone=alone: len(people.stored()) >= alone + share // 4, "answers by the other worker alone", 120
+            )
             assert people.stored() != people.expected, "the dead worker's share waits for it"
             workers[name] = work(name)
         until(lambda: people.stored() == people.expected, "every answer", patience_s=300)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cloud_stub.stores.repository import Stores, insert_missing
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 from cloud_stub.stores.tables import RECORDS, STORES
 from tests.cloud_stub.test_stores import FACT, RECORDING, RESPONSE, count, filled, record
-from tests.processes import free_port
+from tests.processes import free_port, until
 from tests.real.postgres import PASSWORD, Server
 
 
@@ -202,18 +203,25 @@ def test_a_reader_holds_up_the_erasure_and_its_end_lets_it_finish(stores: Stores
         assert residue(postgres, "the zebra is loose") == set()
 
 
-def test_a_table_that_somebody_reads_is_waited_for_and_writers_go_on(stores: Stores, url: str) -> None:
+def test_a_table_that_somebody_reads_is_waited_for_and_writers_go_on(
+    stores: Stores, postgres: Server, url: str
+) -> None:
     with stores.write() as connection:
         connection.execute(insert(FACT), [record("1"), record("2")])
     with stores.write() as connection:
         connection.execute(delete(FACT).where(FACT.c.interaction == "1"))
     with psycopg.connect(url) as reader:
         reader.execute("SELECT * FROM actions.fact").fetchall()
-        with pytest.raises(ErasureNotPhysical):
-            stores._files.checkpoint(patience_s=0.05)
-        with stores.write() as connection:
-            connection.execute(insert(FACT), [record("3")])
-    stores._files.checkpoint(patience_s=0.05)
+        other = again(stores, url)
+        with ThreadPoolExecutor(1) as apart:
+            clearing = apart.submit(stores._files.checkpoint, patience_s=20)
+            until(lambda: postgres.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"), "the clearing")
+            with other.write() as connection:
+                connection.execute(insert(FACT), [record("3")])
+            assert not clearing.done(), "the writer had to wait until it was given up"
+            reader.rollback()
+            clearing.result(timeout=60)
+        other.close()
     with stores.read() as connection:
         assert count(connection, FACT) == 2
 
