@@ -1,6 +1,7 @@
 """`cloud-stub serve`: the broker's messages into the stores, and what the stores hold for others out again."""
 
 import contextlib
+import gc
 import hashlib
 import logging
 import queue
@@ -265,6 +266,8 @@ def run_until_signalled(server: Server) -> None:
     """Serve until SIGINT or SIGTERM, then stop cleanly."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
+    # What is there by now stays: Python need not search it for garbage again and again, in the middle of the work.
+    gc.freeze()
     try:
         server.run()
     finally:

@@ -5,7 +5,7 @@ transaction that erases the record. A record that a rule keeps has its copy kept
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -48,8 +48,10 @@ def tell_time(connection: Connection, seal: Seal, now: datetime) -> None:
         *(select(table.c.account, table.c.device).where(table.c.device != "") for table in ALERTS),
     )
     seal.erase(connection, directive, directive.c.purpose == Clock.name)
-    for row in sorted(connection.execute(known).all()):
-        _queue(connection, seal, row.account, row.device, [Clock(id=new_id(), now=now)], now)
+    mine = sorted(connection.execute(known).all())
+    rows = [_row(row.account, row.device, Clock(id=new_id(), now=now), now) for row in mine]
+    if rows:
+        seal.insert(connection, directive, rows)
 
 
 def _tell(connection: Connection, seal: Seal, table: Table, rows: Iterable[Any], now: datetime) -> None:
@@ -58,27 +60,24 @@ def _tell(connection: Connection, seal: Seal, table: Table, rows: Iterable[Any],
         if name:  # a pseudonymised record does not say
             mine[account, name].add(interaction)
     what = COPIES[str(table.schema), table.name]
+    rows = []
     for (account, name), interactions in sorted(mine.items()):
-        all_of_them = sorted(interactions)
-        chunks = [all_of_them[start : start + CHUNK] for start in range(0, len(all_of_them), CHUNK)]
-        _queue(connection, seal, account, name, [Forget(new_id(), what, chunk) for chunk in chunks], now)
+        every = sorted(interactions)
+        for start in range(0, len(every), CHUNK):
+            rows.append(_row(account, name, Forget(new_id(), what, every[start : start + CHUNK]), now))
+    if rows:
+        seal.insert(connection, directive, rows)
 
 
-def _queue(
-    connection: Connection, seal: Seal, account: str, name: str, messages: Sequence[Forget | Clock], now: datetime
-) -> None:
-    rows = [
-        {
-            "id": message.id,
-            "account": account,
-            "interaction": None,
-            "received_at": rfc3339(now),
-            "recipient": f"device/{name}",
-            "purpose": message.name,
-            "topic": directive_topic(name, message.name),
-            "payload": encode(message),
-            "attempts": 0,
-        }
-        for message in messages
-    ]
-    seal.insert(connection, directive, rows)
+def _row(account: str, name: str, message: Forget | Clock, now: datetime) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "account": account,
+        "interaction": None,
+        "received_at": rfc3339(now),
+        "recipient": f"device/{name}",
+        "purpose": message.name,
+        "topic": directive_topic(name, message.name),
+        "payload": encode(message),
+        "attempts": 0,
+    }

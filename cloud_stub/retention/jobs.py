@@ -11,13 +11,11 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Delete,
     Select,
     Table,
     and_,
     bindparam,
     case,
-    delete,
     func,
     literal,
     select,
@@ -65,7 +63,8 @@ class Job:
         following = select(func.min(columns.account)).where(columns.account > name.c.account, listed)
         another = and_(name.c.account.is_not(None), name.c.number < ACCOUNTS)
         name = name.union_all(select(following.scalar_subquery(), name.c.number + 1).where(another))
-        mine = name.outerjoin(self.table, self._due(name.c.account, bindparam("before")))
+        due = and_(columns.account == name.c.account, self._due(bindparam("before")))
+        mine = name.outerjoin(self.table, due)
         found = select(name.c.account, self._interaction).select_from(mine).limit(bindparam("limit"))
         # SQLite joins in the order in which the accounts are found; PostgreSQL would in any that seems cheap.
         return {"sqlite": found, "postgresql": found.order_by(name.c.number)}
@@ -74,21 +73,19 @@ class Job:
         """(account, interaction) of the account's first rows that are due."""
         return select(self.table.c.account, self._interaction).where(self.first(name, before, limit))
 
-    @cached_property
-    def erasure(self) -> Delete:
-        """Deletes all rows of the account `name` that are due when times up to `before` are."""
-        return delete(self.table).where(self._due(bindparam("name"), bindparam("before")))
+    def whole(self, names: list[str], before: str) -> ColumnElement[bool]:
+        """All rows of these accounts that are due when times up to `before` are."""
+        return and_(self.table.c.account.in_(names), self._due(before))
 
     def first(self, name: str, before: str, limit: int) -> ColumnElement[bool]:
         """The account's first rows that are due when times up to `before` are."""
         key = list(self.table.primary_key)
-        due = select(*key).where(self._due(name, before)).order_by(self._since, *key)
+        due = select(*key).where(self.whole([name], before)).order_by(self._since, *key)
         return tuple_(*key).in_(due.limit(limit))
 
-    def _due(self, name: Any, before: Any) -> ColumnElement[bool]:
-        columns = self.table.c
-        marked = columns.deleted_by == self.trigger if self.trigger in MARKED else true()
-        return and_(columns.account == name, self._since <= before, marked, acts.undone(self.table, self.rule))
+    def _due(self, before: Any) -> ColumnElement[bool]:
+        marked = self.table.c.deleted_by == self.trigger if self.trigger in MARKED else true()
+        return and_(self._since <= before, marked, acts.undone(self.table, self.rule))
 
     @property
     def _since(self) -> ColumnElement[str]:

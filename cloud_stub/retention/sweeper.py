@@ -60,6 +60,8 @@ class Sweeper:
             self.swept += rows
             if rows or time.monotonic() > until:
                 return True
+        if self._touched and self._stores.shorten():
+            return True
         if self._touched:
             self._stores.checkpoint()
         more, self._touched = self._touched > 0, 0
@@ -131,17 +133,11 @@ class Sweeper:
                 )
                 ledger.append(connection, self._keys, now, [decision])
                 names = list(dict.fromkeys(name for name, _ in rows))
+                # Of several accounts, all that is due is in the chunk.
+                due = job.whole(names, before) if len(names) > 1 else job.first(names[0], before, limit)
                 if job.rule.action == "erase":
-                    for name in names:
-                        due = job.first(name, before, limit)
-                        device_copies.forget(connection, self._keys.seal, job.table, due, now)
-                if job.rule.action == "erase" and len(names) > 1 and not self._keys.seal.on:
-                    # Of several accounts, all that is due is in the chunk. (Of sealed rows the keys have to go, too.)
-                    connection.execute(job.erasure, [{"name": name, "before": before} for name in names])
-                else:
-                    for name in names:
-                        first = job.first(name, before, limit)
-                        acts.change(connection, self._keys, job.table, job.rule, first)
+                    device_copies.forget(connection, self._keys.seal, job.table, due, now)
+                acts.change(connection, self._keys, job.table, job.rule, due)
         return len(rows), end
 
     def _limit(self, table: Table, rule: Rule) -> int:

@@ -4,6 +4,7 @@ Whoever destroys an account's key makes every pseudonym of that account point to
 destroys a record's makes its content unreadable, in every copy at once (sealing.py).
 """
 
+import hmac
 import secrets
 from collections.abc import Iterable
 from hashlib import sha256
@@ -36,12 +37,21 @@ class Keys:
     def pseudonym(self, account: str, name: str) -> str:
         """HMAC-SHA256 of `name` under the account's key, 128 bits in hex; the key is made at first use."""
         self.prepare([account])
-        return _hmac(self._cache[account], name)
+        return self._digests([(account, name)])[0]
 
     def pseudonyms(self, subjects: Iterable[tuple[str, str]]) -> str:
         """The pseudonyms of (account, interaction) pairs, parted by spaces; the keys are prepared."""
-        cache = self._cache
-        return " ".join([_hmac(cache[name], said) for name, said in subjects if said])
+        return " ".join(self._digests([pair for pair in subjects if pair[1]]))
+
+    def _digests(self, subjects: Iterable[tuple[str, str]]) -> list[str]:
+        digests = []
+        for account, name in subjects:
+            inner, outer = self._cache[account]
+            inner, outer = inner.copy(), outer.copy()
+            inner.update(name.encode())
+            outer.update(inner.digest())
+            digests.append(outer.hexdigest()[:32])
+        return digests
 
     def prepare(self, accounts: Iterable[str]) -> None:
         """Load the keys of many accounts at once, and make those that are missing in one transaction."""
@@ -69,7 +79,7 @@ class Keys:
 
     def identity(self) -> str:
         """Tells this key file from all others, in words that give nothing away."""
-        return _hmac(_states(self.signing_key()), "identity")
+        return hmac.digest(self.signing_key(), b"identity", "sha256").hex()[:32]
 
     def destroy(self, account: str) -> None:
         """Erase the account's key, physically: from now on nobody can tell whom its pseudonyms meant."""
@@ -88,10 +98,3 @@ def _states(key: bytes) -> tuple["_Hash", "_Hash"]:
     """HMAC-SHA256 after the key and before the message (RFC 2104): hmac's own objects take twice as long to copy."""
     block = key.ljust(64, b"\0")
     return sha256(bytes(byte ^ 0x36 for byte in block)), sha256(bytes(byte ^ 0x5C for byte in block))
-
-
-def _hmac(states: tuple["_Hash", "_Hash"], message: str) -> str:
-    inner, outer = states[0].copy(), states[1].copy()
-    inner.update(message.encode())
-    outer.update(inner.digest())
-    return outer.hexdigest()[:32]

@@ -83,6 +83,10 @@ class Stores:
         """
         return None if isinstance(self._files, sqlite.Files) else self._files.flushed()
 
+    def shorten(self) -> bool:
+        """A part of what `checkpoint` does, so that others can write in between. Returns whether there was one."""
+        return isinstance(self._files, sqlite.Files) and self._files.shorten()
+
     def checkpoint(self) -> None:
         """After an erasure: leave no byte of a deleted row. Raises sqlite.ErasureNotPhysical when it cannot."""
         self._files.checkpoint()

@@ -20,7 +20,7 @@ from cloud_stub.stores import scrub
 
 BUSY_TIMEOUT_S = 10.0
 
-#: Once the logs have this many bytes, the longest is written back at the end of the transaction that made it so long.
+#: A log of this many bytes is written back at the end of the transaction that made it so long.
 LONG_LOG = 4_000_000
 
 #: Databases that are open in this process, by path: see Files.close.
@@ -56,9 +56,9 @@ class Files:
         """Write while this block runs: nobody else does, and no log is truncated under it."""
         with self._lock:
             yield self.connection
-            sizes = {name: _size(_log(path)) for name, path in self._paths.items()}
-            if sum(sizes.values()) > LONG_LOG:
-                self._write_back(max(sizes, key=sizes.__getitem__))
+            for name, path in self._paths.items():
+                if _size(_log(path)) > LONG_LOG:
+                    self._write_back(name)
 
     def checkpoint(self, patience_s: float = BUSY_TIMEOUT_S) -> None:
         """Leave no deleted row in any log nor in the unused part of any page.
@@ -74,6 +74,15 @@ class Files:
                         "erasure is finished the next time the stores are opened."
                     )
                 time.sleep(0.02)
+
+    def shorten(self) -> bool:
+        """Write back the longest of several logs, as a checkpoint by steps begins. Returns whether there were several.
+
+        False also where a reader stands in the way: that is for `checkpoint` to wait for.
+        """
+        with self._lock:
+            sizes = {name: size for name, path in self._paths.items() if (size := _size(_log(path)))}
+            return len(sizes) > 1 and self._write_back(max(sizes, key=sizes.__getitem__))
 
     def close(self) -> None:
         """Write the logs back as far as readers allow, and close."""

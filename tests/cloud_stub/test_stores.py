@@ -208,6 +208,24 @@ def test_an_erasure_that_spans_all_stores_leaves_every_log_empty(stores: Stores)
     assert found(stores, "the zebra is loose") == set()
 
 
+def test_logs_are_written_back_one_at_a_step_the_longest_first(stores: Stores) -> None:
+    def logs() -> dict[str, int]:
+        sizes = {store: file.with_name(file.name + "-wal").stat().st_size for store, file in stores.files.items()}
+        return {store: size for store, size in sizes.items() if size}
+
+    stores.checkpoint()
+    with stores.write() as connection:
+        for table, times in ((FACT, 1), (TRANSCRIPT, 300), (RECORDS["subsystems", "transcript"], 100)):
+            connection.execute(insert(table), [filled(table, f"i{number}", "walnuts") for number in range(times)])
+    assert list(logs()) == ["primary", "subsystems", "actions"]
+    assert stores.shorten()
+    assert list(logs()) == ["subsystems", "actions"]
+    assert stores.shorten()
+    assert list(logs()) == ["actions"]
+    assert not stores.shorten()
+    assert list(logs()) == ["actions"]
+
+
 def test_no_byte_of_an_erased_row_is_left_however_often_its_page_was_split(tmp_path: Path) -> None:
     assert residue_of_a_busy_table(tmp_path, vacuum=False) == {}
 
