@@ -1,5 +1,6 @@
 """The household's voice history: what the primary store would show it, as Alexa's own page did."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -13,25 +14,27 @@ _TRANSCRIPT, _RESPONSE, _RECORDING = (RECORDS["primary", kind] for kind in ("tra
 def history(connection: Connection, seal: Seal, account: str) -> list[dict[str, Any]]:
     """The account's interactions in the order in which they were said: id, time, device, words, answer, recording.
 
-    `recording` is the FLAC's size in bytes, or None where there is no recording.
+    `recording` is the FLAC's size in bytes. What a rule has erased of an interaction is None; the interaction is shown
+    as long as any of its words or its sound is there.
     """
-    said = select(_TRANSCRIPT).where(_TRANSCRIPT.c.account == account)
-    said = said.order_by(_TRANSCRIPT.c.at, _TRANSCRIPT.c.interaction)
-    answered = connection.execute(select(_RESPONSE).where(_RESPONSE.c.account == account)).mappings()
-    answers = {row["interaction"]: row["text"] for row in seal.opened(_RESPONSE, answered)}
     sizes = _sizes(connection, seal, account)
-    return [
-        {
-            "id": row["interaction"],
-            "at": row["at"],
-            "device": row["device"],
-            "transcript": row["text"],
-            "response": answers.get(row["interaction"]),
-            "recording": sizes.get(row["interaction"]),
-        }
-        for row in seal.opened(_TRANSCRIPT, connection.execute(said).mappings())
-        if row["seal"] is None
-    ]
+    known: dict[str, dict[str, Any]] = {}
+    for table, name in ((_TRANSCRIPT, "transcript"), (_RESPONSE, "response")):
+        mine = connection.execute(select(table).where(table.c.account == account)).mappings()
+        for row in seal.opened(table, mine):
+            if row["seal"] is None:
+                _shown(known, row)[name] = row["text"]
+    columns = (_RECORDING.c.interaction, _RECORDING.c.at, _RECORDING.c.device)
+    for sound in connection.execute(select(*columns).where(_RECORDING.c.account == account)).mappings():
+        if sound["interaction"] in sizes:
+            _shown(known, sound)["recording"] = sizes[sound["interaction"]]
+    return sorted(known.values(), key=lambda shown: (shown["at"], shown["id"]))
+
+
+def _shown(known: dict[str, dict[str, Any]], row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The interaction's entry, which its first record makes."""
+    new = {"id": row["interaction"], "at": row["at"], "device": row["device"]}
+    return known.setdefault(row["interaction"], new | dict.fromkeys(("transcript", "response", "recording")))
 
 
 def _sizes(connection: Connection, seal: Seal, account: str) -> dict[str, int]:

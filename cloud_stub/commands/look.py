@@ -27,7 +27,7 @@ def history(options: argparse.Namespace) -> int:
     for row in rows:
         sound = f"{row['recording']} bytes of sound" if row["recording"] else "no recording"
         print(f"{row['at']}  {row['device']}  {row['id']}  ({sound})")
-        print(f"    said      {row['transcript']}\n    answered  {row['response']}")
+        print(f"    said      {row['transcript'] or '(erased)'}\n    answered  {row['response'] or '(erased)'}")
     if not rows:
         print(f"no voice history of {options.account}")
     return 0

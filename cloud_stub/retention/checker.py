@@ -44,7 +44,7 @@ def header_problems(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if name not in SETTINGS:
             yield name, f"no setting is called {name!r}. There are {', '.join(SETTINGS)}."
         elif not allowed(name, value):
-            yield name, f"{name} cannot be {value!r}. Choose of {', '.join(SETTINGS[name])}."
+            yield name, f"{name} cannot be {value!r}. Choose of {choices(name)}."
     yield from _backup_problems(document.get("backups", {"every": "P1D", "keep": "P14D"}))
     if "based_on" in document and "rule" in document:
         yield "based_on", "a policy based on another takes all of its rules. Take based_on out, or every [[rule]]."
@@ -62,6 +62,11 @@ def _backup_problems(backups: Any) -> Iterator[tuple[str, str]]:
             Period(str(value))
         except ValueError:
             yield key, f"{key} {value!r} is no ISO 8601 period. {remedy}"
+
+
+def choices(setting: str) -> str:
+    """The values that a setting can have, as a message names them."""
+    return ", ".join(SETTINGS[setting]) + (", or another period such as P7D" if setting == "auto_delete" else "")
 
 
 def rule_problems(entry: Any) -> Iterator[str]:

@@ -15,7 +15,7 @@ _WHEN: dict[str, str] = {
     "third_party_request": "When a third party asks to delete",
 }
 _SETTINGS = {
-    ("auto_delete", "never"): "Nothing is deleted by itself.",
+    ("auto_delete", "never"): "No setting deletes anything by itself; a rule for what grows old may.",
     ("save_recordings", "yes"): "Recordings are saved.",
     ("save_recordings", "no"): "Recordings are not saved.",
     ("use_for_improvement", "yes"): "A sample of recordings and transcripts is used for improvement.",

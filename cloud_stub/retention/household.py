@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from cloud_stub.errors import CloudError
+from cloud_stub.retention import checker
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.rules import SETTINGS, allowed
 from cloud_stub.stores.tables import account as accounts
@@ -68,7 +69,7 @@ def check(name: str, value: str) -> None:
     if name not in SETTINGS:
         raise CloudError(f"no setting is called {name!r}. There are {', '.join(SETTINGS)}.")
     if not allowed(name, value):
-        raise CloudError(f"{name} cannot be {value!r}. Choose of {', '.join(SETTINGS[name])}.")
+        raise CloudError(f"{name} cannot be {value!r}. Choose of {checker.choices(name)}.")
 
 
 def narrowed(name: str, value: str) -> bool:

@@ -112,7 +112,8 @@ def parse(text: str, file: str) -> Policy:
     if "based_on" in document and not problems:
         return _checked(_based(document, file, checker.line_of(text, "based_on")), text, file)
     problems += _unequal_silences(rules)
-    if not problems or len(rules) == len(entries):
+    # Of a policy that takes all of another's rules, a hole would be that other's.
+    if "based_on" not in document and (not problems or len(rules) == len(entries)):
         problems += checker.holes(cases, text)
     if problems:
         raise BrokenPolicy(file, problems)

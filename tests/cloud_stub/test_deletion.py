@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.retention import ledger, scopes
@@ -181,3 +181,17 @@ def test_a_deletion_that_a_crash_interrupted_is_finished_before_anything_can_be_
         assert cloud.left() == []
         with cloud.house.stores.read() as connection:
             assert scopes.unfinished(connection) == []
+
+
+def test_an_interaction_is_shown_as_long_as_its_answer_or_its_sound_is_there(tmp_path: Path) -> None:
+    with neighbourhood(tmp_path) as cloud:
+        said = cloud.say("what time is it")
+        with cloud.house.stores.write() as connection:
+            connection.execute(delete(RECORDS["primary", "transcript"]))
+        (shown,) = cloud.history()
+        assert (shown["id"], shown["transcript"], bool(shown["response"])) == (said, None, True)
+        assert shown["recording"]
+        with cloud.house.stores.write() as connection:
+            connection.execute(delete(RECORDS["primary", "response"]))
+            connection.execute(delete(RECORDS["primary", "recording"]))
+        assert cloud.history() == []

@@ -89,7 +89,11 @@ def test_a_request_not_to_be_used_for_training_is_not_used_itself(cloud: Neighbo
     ("name", "value", "reason"),
     [
         ("autodelete", "P3M", "no setting is called 'autodelete'. There are auto_delete, save_recordings"),
-        ("auto_delete", "soon", "auto_delete cannot be 'soon'. Choose of never, P3M, P18M."),
+        (
+            "auto_delete",
+            "soon",
+            "auto_delete cannot be 'soon'. Choose of never, P3M, P18M, or another period such as P7D.",
+        ),
         ("save_recordings", "maybe", "save_recordings cannot be 'maybe'. Choose of yes, no."),
         ("save_recordings", "n" * 101, "length <= 100"),
     ],
