@@ -92,7 +92,7 @@ def test_a_request_not_to_be_used_for_training_is_not_used_itself(cloud: Neighbo
         (
             "auto_delete",
             "soon",
-            "auto_delete cannot be 'soon'. Choose of never, P3M, P18M, or another period such as P7D.",
+            "auto_delete cannot be 'soon'. Choose of never, P3M, P18M, or another",
         ),
         ("save_recordings", "maybe", "save_recordings cannot be 'maybe'. Choose of yes, no."),
         ("save_recordings", "n" * 101, "length <= 100"),
