@@ -4,6 +4,7 @@ import os
 import queue
 import random
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -235,7 +236,10 @@ def test_two_workers_one_of_them_killed_store_every_interaction_once(url: str, t
             already = len(people.stored())
             talk()
             until(lambda already=already: len(people.stored()) >= already + share // 4, "the first answers", 120)
-            workers[name].kill()
+            # At a seeded moment, while it is busy with what comes now.
+            threading.Timer(chance.uniform(0, 0.3), workers[name].process.kill).start()
+            talk()
+            workers[name].process.wait()
             talk()
             alone = len(people.stored())
             until(
