@@ -129,7 +129,7 @@ def _bring_back(house: "House", connection: Connection, backup: Backup, table: T
         copy.row_factory = sqlite3.Row
         found = copy.execute(f'SELECT {columns} FROM "{table.name}"')  # noqa: S608 - names of ours
         while rows := [dict(row) for row in found.fetchmany(_CHUNK)]:
-            there = house.keys.seal.surviving(table, rows) if table is not seen else rows
+            there = house.keys.seal.surviving(rows) if table is not seen else rows
             if table is RECORDS["actions", "fact"]:
                 pseudonym = house.keys.pseudonym
                 there = [row for row in there if pseudonym(row["account"], row["interaction"]) not in forgotten]
