@@ -8,6 +8,7 @@ from cloud_stub.house import House
 from cloud_stub.retention.storage import storage_problems
 from cloud_stub.stores import backups
 from cloud_stub.stores.backups import Backup
+from cloud_stub.stores.repository import NOT_OURS
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,9 @@ LOOK = timedelta(minutes=1)
 
 
 def back_up(house: House) -> Backup:
-    """Make a backup. Raises CloudError where the policy could not keep its promises then, or where the disk is full."""
+    """Make a backup. Raises CloudError where the policy could not keep its promises then, or the disk is full."""
+    if not house.stores.files:
+        raise CloudError(NOT_OURS)
     for problem in storage_problems(house.policy, postgres=False, backups=True):
         raise CloudError(problem)
     policy, now = house.policy, house.clock.now()

@@ -12,10 +12,11 @@ backup is removed.
 import logging
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Connection, Table, select
@@ -28,6 +29,7 @@ from cloud_stub.retention.again import decide_again
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores import backups
 from cloud_stub.stores.backups import Backup
+from cloud_stub.stores.repository import NOT_OURS
 from cloud_stub.stores.tables import RECORDS, ledger, seen
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ def restore(house: "House", name: str) -> Restored:
 
     Raises CloudError where there is no such backup, where it is of other keys, or older than deletions are remembered.
     """
+    if not house.stores.files:
+        raise CloudError(NOT_OURS)
     backup = backups.named(house.stores.folder, name)
     memory = house.policy.remembers()
     if backup.keys != house.keys.identity() or backup.sealed != house.policy.sealed:
@@ -100,11 +104,12 @@ def finish(house: "House") -> Restored | None:
             since = restored.backup.time
             restored.again = decide_again(connection, house.engine, house.keys, since, came_back, wanted.id)
             done = scopes.done_since(connection, since)
-    except (CloudError, sqlite3.Error) as error:
+    except CloudError as error:
         marker.unlink()
-        raise CloudError(f"the restore is given up: {error}. Choose another backup: cloud-stub backup list") from error
-    except DBAPIError as error:
-        raise CloudError(f"the restore waits: {error.orig}. Free some disk space; the next command goes on.") from error
+        raise CloudError(f"the restore is given up: {error} Choose another backup: cloud-stub backup list") from error
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise CloudError(f"the restore waits: {cause}. Free some disk space; the next command goes on.") from error
     Sweeper(house.stores, house.keys, house.engine, house.clock).sweep()
     try:
         backups.destroy_orphans(house.stores, house.keys.seal.keys)
@@ -125,17 +130,25 @@ def _bring_back(house: "House", connection: Connection, backup: Backup, table: T
     places = ", ".join("?" * len(table.columns))
     statement = f'INSERT OR IGNORE INTO "{table.schema}"."{table.name}" ({columns}) VALUES ({places})'  # noqa: S608
     number = 0
-    with closing(backups.opened(house.stores.folder, backup.name, str(table.schema))) as copy:
-        copy.row_factory = sqlite3.Row
-        found = copy.execute(f'SELECT {columns} FROM "{table.name}"')  # noqa: S608 - names of ours
-        while rows := [dict(row) for row in found.fetchmany(_CHUNK)]:
-            there = house.keys.seal.surviving(table, rows) if table is not seen else rows
-            if table is RECORDS["actions", "fact"]:
-                pseudonym = house.keys.pseudonym
-                there = [row for row in there if pseudonym(row["account"], row["interaction"]) not in forgotten]
-            if there:
-                number += connection.exec_driver_sql(statement, [tuple(row.values()) for row in there]).rowcount
+    for rows in _rows(house.stores.folder, backup, table, columns):
+        there = house.keys.seal.surviving(rows) if table is not seen else rows
+        if table is RECORDS["actions", "fact"]:
+            pseudonym = house.keys.pseudonym
+            there = [row for row in there if pseudonym(row["account"], row["interaction"]) not in forgotten]
+        if there:
+            number += connection.exec_driver_sql(statement, [tuple(row.values()) for row in there]).rowcount
     return number
+
+
+def _rows(folder: Path, backup: Backup, table: Table, columns: str) -> Iterator[list[dict[str, Any]]]:
+    try:
+        with closing(backups.opened(folder, backup.name, str(table.schema))) as copy:
+            copy.row_factory = sqlite3.Row
+            found = copy.execute(f'SELECT {columns} FROM "{table.name}"')  # noqa: S608 - names of ours
+            while rows := [dict(row) for row in found.fetchmany(_CHUNK)]:
+                yield rows
+    except sqlite3.DatabaseError as error:
+        raise CloudError(f"{table.schema}.db in {backup.name} cannot be read: {error}.") from error
 
 
 def _forgotten(connection: Connection, since: str) -> set[str]:

@@ -77,16 +77,11 @@ class Seal:
                 row["seal"] = None
         return found
 
-    def surviving(self, table: Table, rows: Iterable[Row]) -> list[dict[str, Any]]:
-        """Rows of an old copy, still sealed, without what has been erased and redacted since."""
+    def surviving(self, rows: Iterable[Row]) -> list[dict[str, Any]]:
+        """Those rows of an old copy, still sealed, that were not erased since."""
         old = [dict(row) for row in rows]
         ring = self.keys.ring(row["seal"] for row in old)
-        there = [row for row in old if row["seal"] is None or row["seal"] in ring]
-        for row in there:
-            for name in CONTENT[table]:
-                if row["seal"] is not None and ring.key(row["seal"], name) is None:
-                    row[name] = None
-        return there
+        return [row for row in old if row["seal"] is None or row["seal"] in ring]
 
     def erase(self, connection: Connection, table: Table, where: ColumnElement[bool]) -> None:
         """Delete rows, and with their keys every copy of what they said."""
