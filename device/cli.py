@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     microphones.set_defaults(command=_microphones)
     microphones.add_argument("--seconds", type=float, default=1.0, metavar="S", help="listen so long to each (1 s)")
 
-    doctor = commands.add_parser("doctor", parents=[in_room, as_json], help="check what a first start needs")
+    doctor = commands.add_parser("doctor", parents=[on_wire, in_room, as_json], help="check what a first start needs")
     doctor.set_defaults(command=_doctor)
     return parser
 

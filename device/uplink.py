@@ -146,7 +146,9 @@ class Uplink:
             farewell = self._client.publish(
                 state_topic(self._device), encode(State("idle", "offline")), qos=1, retain=True
             )
-            farewell.wait_for_publish(timeout=2)
+            # The broker may go at this very moment: then its last will says the same.
+            with contextlib.suppress(RuntimeError):
+                farewell.wait_for_publish(timeout=2)
         self._connection.close()
 
     def _send(self) -> None:

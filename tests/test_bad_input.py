@@ -50,7 +50,7 @@ def test_a_broker_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_broker_address_that_is_none(tmp_path: Path) -> None:
-    assert "mqtt://HOST:PORT" in complaint("hear", ALARM, "--broker", "localhost", "--data", tmp_path)
+    assert "mqtt://" in complaint("hear", ALARM, "--broker", "localhost", "--data", tmp_path)
     assert "mqtt://HOST:PORT" in complaint("serve", "--broker", "http://x", "--data", tmp_path)
 
 

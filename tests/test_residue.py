@@ -83,7 +83,9 @@ def test_after_a_deletion_everything_left_is_explained_and_nothing_is_overlooked
     assert len(wanted) > 300
     assert found == searched(data, wanted)
     verdicts = {place["place"]: place["verdict"] for place in report["places"]}
-    assert verdicts["cloud/primary"] == verdicts["devices/kitchen"] == verdicts["broker/retained messages"] == "clean"
+    assert verdicts["cloud/primary"] == verdicts["broker/retained messages"] == "clean"
+    # The alarm lives on the device, which was away and has yet to be told where the rule erased it.
+    assert verdicts["devices/kitchen"] == "residue explained"
     assert "not inspectable" not in verdicts.values()
     assert verdicts["cloud/actions"] == ("clean" if name in STRICT else "residue explained")
     proofs = {place["place"]: place["proof"] for place in report["places"]}

@@ -18,6 +18,7 @@ MAX_WORDS = 200
 _VERBATIM = frozenset({"message", "fact"})
 
 _PLEASE = re.compile(r"\s+please$", re.IGNORECASE)
+_PLEASE_FIRST = re.compile(r"^please\s+", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"[.,;:!?…]+(?=\s|$)")
 
 
@@ -50,6 +51,8 @@ class Understanding:
     def understand(self, text: str) -> Understood | None:
         """The best reading of the text, or None where no template fits it or it is longer than MAX_WORDS."""
         text = _PUNCTUATION.sub("", text.replace("\u2019", "'"))
+        # As soon as one of its own skip words is there, hassil skips all of them: "can you", too, of "what can you do".
+        text = _PLEASE_FIRST.sub("", text.strip())
         words = text.lower().split()
         if not words or len(words) > MAX_WORDS:
             return None

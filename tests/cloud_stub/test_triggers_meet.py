@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import select
 
 from cloud_stub.batch import Incoming
-from cloud_stub.contract.messages import PartnerNotice, encode, new_id, partner_topic, rfc3339
+from cloud_stub.contract.messages import encode, new_id, rfc3339
+from cloud_stub.contract.partners import PartnerNotice, partner_topic
 from cloud_stub.house import open_house
 from cloud_stub.ingest import Ingest
 from cloud_stub.retention import receipt

@@ -34,6 +34,7 @@ def expires(patch: Patch) -> None:
         return household.Household("P3M", own.save_recordings, own.use_for_improvement, own.delete_by_voice)
 
     patch.setattr(household, "of", hasty)
+    patch.setattr(household, "auto_deletes", lambda *_: [("household", "P3M")])
 
 
 def deletes_nothing(patch: Patch) -> None:
