@@ -28,6 +28,9 @@ CHUNK = 2000
 #: A row with sound in it counts as so many rows, and so does a row that gets another name, and with it another place.
 HEAVY = 20
 
+#: A sealed row counts as so many: it is longer, and its key has to go as well.
+SEALED = 2
+
 #: A step that finds nothing for so long ends, so that whoever calls it can do other work.
 LOOK_S = 0.05
 
@@ -143,7 +146,8 @@ class Sweeper:
     def _limit(self, table: Table, rule: Rule) -> int:
         """How many rows of this table a chunk may have, given what the rule does to them."""
         large = any(isinstance(column.type, LargeBinary) for column in table.c)
-        return max(1, self._chunk // HEAVY) if large or rule.action == "pseudonymise" else self._chunk
+        weight = HEAVY if large or rule.action == "pseudonymise" else 1
+        return max(1, self._chunk // weight // (SEALED if self._keys.seal.on else 1))
 
     def _auto_delete(self) -> Iterator[int]:
         """A household's auto-delete: what arrived so long ago counts as deleted by its user."""
