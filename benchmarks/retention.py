@@ -70,15 +70,16 @@ def measure(folder: Path, interactions: int, trials: int) -> dict[str, Any]:
             races.append(race(*(copy(large, Path(name) / each) for each in ("swept", "bare"))))
     tell("erasing")
     erased: dict[Path, list[float]] = {small: [], large: []}
-    for number in range(3, 8):
+    for number in range(1, 10):
         for place, times in erased.items():
             times.append(erase(place, f"account{number}"))
+    slower = [late / soon for soon, late in zip(*erased.values(), strict=True)]
     return {
         "machine": f"{platform.machine()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         "interactions": interactions,
         "A erase 1000 of 10000, ms (baseline)": round(median(erased[small])),
         f"A erase 1000 of {interactions}, ms": round(median(erased[large])),
-        "A ratio (wanted: at most 1.3)": round(median(erased[large]) / median(erased[small]), 2),
+        "A ratio (wanted: at most 1.3)": round(median(slower), 2),
         f"B chunk, rows ({trials} trials: min, median, max)": CHUNK,
         "B bare chunked DELETE, rows/s (baseline)": spread([race["bare"] for race in races]),
         "B sweep, rows/s": spread([race["sweep"] for race in races]),
