@@ -44,7 +44,7 @@ def main(folder: Path, seed: int, policy: str) -> None:
             live += batch
             if chance.random() < 0.5:
                 gone = live.pop(chance.randrange(len(live)))
-                say({"deleting": gone})
+                say({"deleting": gone, "at": rfc3339(house.clock.now())})
                 scope = Scope(new_id(), "household", rfc3339(house.clock.now()), interaction=gone)
                 house.engine.erase([scope])
                 say({"deleted": gone})
