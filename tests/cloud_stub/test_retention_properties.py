@@ -43,13 +43,13 @@ def live(folder: Path, seed: int, store: str | None = None) -> None:
     street = neighbours(chance, data, load(str(file)))
     days = Days(street)
     try:
-        for number in range(chance.randint(2, 4)):
+        for number in range(chance.randint(2, 3)):
             # Each round ends with closing the house and opening it again.
             with open_house(data, str(file), store=store, create=True, simulated=True) as house:
                 street.open(house)
                 if number == 0:
                     move_in(street)
-                for _ in range(chance.randint(10, 20)):
+                for _ in range(chance.randint(10, 18)):
                     days.step()
                     check_records(house, street.model)
                 days.sweep()
