@@ -128,7 +128,9 @@ class Ingest:
             "confirm": self._confirm,
             "error": self._error,
         }
-        if not origin.account:
+        # A confirmation ends what was sent to that very device, whoever's it is now. Refused, it would be answered, and
+        # the answer confirmed, for ever.
+        if not origin.account and event != "confirm":
             remedy = f"Register it: cloud-stub register {device} --account NAME."
             self._refuse(batch, message, origin, f"device {device} is not registered, though others are. {remedy}")
             return

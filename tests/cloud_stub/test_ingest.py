@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from cloud_stub import accounts
 from cloud_stub.batch import Incoming
 from cloud_stub.contract.messages import MAX_RECORDING_BYTES, Confirm, decode, encode, new_id, recording_topic
 from cloud_stub.contract.partners import PartnerReply, PartnerRequest
@@ -113,6 +114,17 @@ def test_a_recording_that_is_none_is_refused(cloud: Neighbourhood) -> None:
         cloud.ingest.handle([Incoming(recording_topic("kitchen", said), sound)])
     assert [part for name, part in cloud.answers(said) if name == "refused"] == ["recording"] * 4
     assert rows(cloud, "primary", "recording") == []
+
+
+def test_a_device_that_is_nobodys_can_confirm_and_is_not_answered(cloud: Neighbourhood) -> None:
+    with cloud.house.stores.write() as connection:
+        accounts.register(connection, cloud.house.clock, "kitchen", "anna", child=False)
+    cloud.say("what time is it", device="garage", sound=False)
+    refused = cloud.directives()
+    assert [one.name for one in refused] == ["refused"]
+    cloud.ingest.handle([Incoming("echo/v1/garage/event/confirm", encode(Confirm([refused[0].id])))])
+    assert cloud.directives() == []
+    assert len(quarantined(cloud)) == 1
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
