@@ -98,8 +98,9 @@ class Days:
                 self._street.late.append(name)
 
     def _again(self) -> None:
-        """The broker delivers again what it has delivered before."""
-        self._street.deliver(self._chance.sample(self._said(), min(len(self._said()), 4)))
+        """The broker delivers again what it has delivered before, lately most often."""
+        some = self._chance.choice([self._said(), self._said()[-5:]])
+        self._street.deliver(self._chance.sample(some, min(len(some), 4)))
 
     def _sound(self) -> None:
         """A recording arrives late, or again."""
@@ -122,7 +123,8 @@ class Days:
     def _delete_a_time(self) -> None:
         """As `cloud-stub erase --since --until`, or --all."""
         now = self._now()
-        ends = sorted(now - timedelta(seconds=self._chance.randint(1, 40 * 86_400)) for _ in range(2))
+        spans = [self._chance.choice([3_000, 86_400, 40 * 86_400]) for _ in range(2)]
+        ends = sorted(now - timedelta(seconds=self._chance.randint(1, span)) for span in spans)
         since, until = self._chance.choice([None, ends[0]]), self._chance.choice([now, ends[1]])
         account = self._chance.choice(sorted(self._model.homes))
         self._erase(account, Taken(since=since, until=until, asked=until))
@@ -231,4 +233,5 @@ class Days:
             self.sweep()
 
     def _said(self) -> list[str]:
-        return sorted(self._street.said)
+        """In the order in which it was said."""
+        return list(self._street.said)
