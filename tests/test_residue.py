@@ -20,6 +20,7 @@ from cloud_stub.residue.brokers import retained
 from cloud_stub.retention import policy
 from cloud_stub.stores.tables import RECORDS, fields
 from device.spoken_requests import FOLDER
+from tests.byte_search import searched
 from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto, until
 from tests.speaker import speaker
 
@@ -27,6 +28,10 @@ REQUESTS = sorted(FOLDER.glob("[01]*.flac"))[:11]
 
 #: Policies under which a deletion takes the actions too.
 STRICT = {"ftc-2023", "erase-everything"}
+
+#: The two ends run each time; `make soak` runs them all.
+OFTEN = {"amazon-2019", "erase-everything"}
+POLICIES = [pytest.param(name, marks=[] if name in OFTEN else pytest.mark.soak) for name in policy.names()]
 
 
 def contents(data: Path) -> Iterator[windows.Windows]:
@@ -43,19 +48,6 @@ def contents(data: Path) -> Iterator[windows.Windows]:
                         yield windows.of_text(value)
 
 
-def searched(data: Path, wanted: set[bytes]) -> set[tuple[str, int]]:
-    """(file, offset) of every window in every file of the folder, found one by one."""
-    found = set()
-    for file in (file for file in data.rglob("*") if file.is_file()):
-        content = file.read_bytes()
-        for window in wanted:
-            offset = content.find(window)
-            while offset >= 0:
-                found.add((str(file.relative_to(data)), offset))
-                offset = content.find(window, offset + 1)
-    return found
-
-
 def residue(data: Path, *options: str | Path) -> dict[str, Any]:
     done = cloud_stub("residue", "household", "--data", data, "--json", *options)
     assert done.returncode in {0, 1}, done.stderr
@@ -64,7 +56,7 @@ def residue(data: Path, *options: str | Path) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("name", policy.names())
+@pytest.mark.parametrize("name", POLICIES)
 def test_after_a_deletion_everything_left_is_explained_and_nothing_is_overlooked(tmp_path: Path, name: str) -> None:
     data = tmp_path / "data"
     with mosquitto(tmp_path / "broker") as broker:
