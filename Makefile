@@ -27,6 +27,7 @@ soak: .venv/test
 
 bench: .venv/cloud
 	$(BIN)/python -m benchmarks.retention
+	$(BIN)/python -m benchmarks.residue
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import missing, until
+from tests.processes import free_port, missing, until
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -56,17 +56,20 @@ def printed(checkout: Path) -> Iterator[dict[str, str]]:
         missing("Mosquitto", "apt install mosquitto")
     if not (ROOT / ".venv/bin/cloud-stub").exists():
         missing("the project's .venv", "make test")
+    # The README's ports may be taken, by another run of this test for one.
+    ports = {port: str(free_port()) for port in re.findall(r"\b188\d\d\b", README)}
     environment = os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin", "HOME": str(checkout), "COLUMNS": "80"}
     outputs: dict[str, str] = {}
     with ExitStack() as stack:
         for command in commands():
             if command in ELSEWHERE:
                 continue
+            line = re.sub(r"\b188\d\d\b", lambda found: ports[found[0]], command)
             if command.endswith("&"):
                 log = checkout / f"background-{len(outputs)}"
                 with log.open("w") as file:
                     process = subprocess.Popen(
-                        ["bash", "-c", f"exec {command.rstrip('& ')}"],
+                        ["bash", "-c", f"exec {line.rstrip('& ')}"],
                         cwd=checkout,
                         env=environment,
                         stdout=file,
@@ -81,7 +84,7 @@ def printed(checkout: Path) -> Iterator[dict[str, str]]:
                 outputs[command] = log.read_text()
                 continue
             done = subprocess.run(
-                ["bash", "-c", command], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+                ["bash", "-c", line], cwd=checkout, env=environment, capture_output=True, text=True, check=False
             )
             outputs[command] = done.stdout + done.stderr
             assert done.returncode == 0, f"{command}\n{outputs[command]}"

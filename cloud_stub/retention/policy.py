@@ -61,8 +61,11 @@ class Policy:
         return next((rule.after for rule in self.rules if "inactive" in rule.triggers and rule.after), None)
 
 
-def load(name_or_path: str) -> Policy:
-    """The policy of that name among those that ship, or in that file. Raises BrokenPolicy or CloudError."""
+def load(name_or_path: str, *, based: tuple[Path, ...] = ()) -> Policy:
+    """The policy of that name among those that ship, or in that file. Raises BrokenPolicy or CloudError.
+
+    `based` are the files that are based on it, the first one first.
+    """
     shipped = SHIPPED / f"{name_or_path}.toml"
     path = shipped if shipped.is_file() else Path(name_or_path)
     try:
@@ -71,7 +74,7 @@ def load(name_or_path: str) -> Policy:
         raise CloudError(
             f"no policy {name_or_path!r}: {error}. Shipped are {', '.join(names())}; or give a file's path."
         ) from error
-    return parse(text, str(path))
+    return parse(text, str(path), based=based)
 
 
 def names() -> list[str]:
@@ -79,8 +82,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
-def parse(text: str, file: str) -> Policy:
-    """A policy from its text; `file` names it in problems. Raises BrokenPolicy naming every one."""
+def parse(text: str, file: str, *, based: tuple[Path, ...] = ()) -> Policy:
+    """A policy from its text; `file` names it in problems, `based` as for load. Raises BrokenPolicy with every one."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -110,7 +113,7 @@ def parse(text: str, file: str) -> Policy:
                 )
             cases[case] = rule
     if "based_on" in document and not problems:
-        return _checked(_based(document, file, checker.line_of(text, "based_on")), text, file)
+        return _checked(_based(document, file, checker.line_of(text, "based_on"), based), text, file)
     problems += _unequal_silences(rules)
     # Of a policy that takes all of another's rules, a hole would be that other's.
     if "based_on" not in document and (not problems or len(rules) == len(entries)):
@@ -129,10 +132,17 @@ def parse(text: str, file: str) -> Policy:
     return _checked(policy, text, file)
 
 
-def _based(document: dict[str, Any], file: str, line: int) -> Policy:
-    """Another policy's rules under a name, and with settings, of its own; what it does not say is as in the other."""
+def _based(document: dict[str, Any], file: str, line: int, based: tuple[Path, ...]) -> Policy:
+    """Another policy's rules under a name, and with settings, of its own; what it does not say is as in the other.
+
+    The other is one that ships, or a file whose path begins at this one's folder.
+    """
+    wanted, based = str(document["based_on"]), (*based, Path(file).resolve())
+    other = wanted if wanted in names() else str(Path(file).parent / wanted)
+    if Path(other).resolve() in based:
+        raise BrokenPolicy(file, [f"{line}: based_on: {wanted} is based on this one in turn. Name one that is not."])
     try:
-        base = load(str(document["based_on"]))
+        base = load(other, based=based)
     except CloudError as error:
         raise BrokenPolicy(file, [f"{line}: based_on: {error}"]) from error
     settings = base.settings | document.get("settings", {})

@@ -238,6 +238,23 @@ def test_a_policy_may_be_anothers_rules_with_settings_of_its_own() -> None:
     assert mine.settings["save_recordings"] == "yes"
 
 
+def test_the_base_is_looked_for_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "ours.toml").write_text(BASED)
+    (tmp_path / "mine.toml").write_text(BASED.replace("amazon-2019", "ours.toml").replace("P1Y", "never"))
+    mine = policy.load(str(tmp_path / "mine.toml"))
+    assert (len(mine.rules), mine.settings["auto_delete"]) == (len(policy.load("amazon-2019").rules), "never")
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_policies_based_on_each_other_are_refused(tmp_path: Path, length: int) -> None:
+    for number in range(length):
+        text = BASED.replace("amazon-2019", f"policy{(number + 1) % length}.toml")
+        (tmp_path / f"policy{number}.toml").write_text(text)
+    done = cloud_stub("policy", "check", tmp_path / "policy0.toml")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "is based on this one in turn" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new", "wanted"),
     [
