@@ -63,6 +63,11 @@ _untidy = Table(
     schema="operations",
 )
 
+# Said here, because the first word of it would load this dialect for those who have only files.
+for _index in (index for table in metadata.tables.values() for index in table.indexes):
+    if (_where := _index.dialect_options["sqlite"]["where"]) is not None:
+        _index.dialect_kwargs["postgresql_where"] = _where
+
 _CHANGE = re.compile(r'\s*(?:DELETE FROM|UPDATE) "?(\w+)"?\."?(\w+)"?')
 _DEAD = text(
     "SELECT coalesce(sum(pg_stat_get_dead_tuples(part)), 0) FROM pg_class, unnest(ARRAY[oid, reltoastrelid]) AS part"

@@ -42,7 +42,7 @@ _SEALED = text("seal IS NOT NULL")
 
 def _seal(kind: str) -> tuple[Column[Any], Index]:
     """The number of the row's key, NULL where the row is not sealed; numbers rise, so the index grows at its end."""
-    return Column("seal", BigInteger), Index(f"{kind}_seal", "seal", sqlite_where=_SEALED, postgresql_where=_SEALED)
+    return Column("seal", BigInteger), Index(f"{kind}_seal", "seal", sqlite_where=_SEALED)
 
 
 _MARKED = text("deleted_at IS NOT NULL")
@@ -67,7 +67,7 @@ def _record(store: str, kind: str, *columns: Column[Any], large: bool = False) -
         # By account first: an index by time alone would scatter one account's rows over all of its pages, and make
         # the erasure of a thousand interactions slower the more others there are.
         Index(f"{kind}_received_at", "account", "received_at"),
-        Index(f"{kind}_deleted_at", "account", "deleted_at", sqlite_where=_MARKED, postgresql_where=_MARKED),
+        Index(f"{kind}_deleted_at", "account", "deleted_at", sqlite_where=_MARKED),
         schema=store,
         sqlite_with_rowid=large,
     )

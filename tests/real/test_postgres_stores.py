@@ -17,7 +17,7 @@ from cloud_stub.stores import address
 from cloud_stub.stores import postgres as storage
 from cloud_stub.stores.repository import Stores, insert_missing
 from cloud_stub.stores.sqlite import ErasureNotPhysical
-from cloud_stub.stores.tables import RECORDS, STORES
+from cloud_stub.stores.tables import RECORDS, STORES, metadata
 from tests.cloud_stub.test_stores import FACT, RECORDING, RESPONSE, count, filled, record
 from tests.processes import free_port, until
 from tests.real.postgres import PASSWORD, Server
@@ -58,6 +58,14 @@ def test_every_store_is_a_schema_of_its_own(stores: Stores, postgres: Server, ur
     query = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|public|information_schema)'"
     assert {name for (name,) in postgres.execute(query, database(url))} == set(STORES)
     assert [file.name for file in stores.folder.iterdir()] == []
+
+
+def test_an_index_of_a_part_of_the_rows_is_one_here_too(stores: Stores, postgres: Server, url: str) -> None:
+    query = "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '% WHERE %'"
+    tables = metadata.tables.values()
+    parts = {i.name for table in tables for i in table.indexes if i.dialect_options["sqlite"]["where"] is not None}
+    assert parts
+    assert {name for (name,) in postgres.execute(query, database(url))} == parts
 
 
 def database(url: str) -> str:
