@@ -120,7 +120,7 @@ class Rules:
             return True
         if row.get("purpose") == Alert.name:
             rings = decode(Alert, row["payload"])
-            return not acts.erases(self.policy.rule("actions", rings.kind, "user_delete"), "user_delete")
+            return not acts.erases(self.policy.rule("actions", rings.kind, trigger), trigger)
         kind = THIRD_PARTIES.get(str(row.get("recipient", "")).removeprefix("partner/"))
         return kind is not None and self.policy.rule("commerce", kind, trigger).action != "erase"
 

@@ -251,3 +251,18 @@ def test_what_has_a_pseudonym_is_out_of_auto_deletes_reach_and_explained(tmp_pat
         (row,) = [row for row in cloud.left() if row.kind == "transcript" and row.store == "primary"]
         assert row.rule is not None
         assert "(age: pseudonymise after P5D" in row.rule
+
+
+def test_what_is_to_ring_is_explained_by_the_rule_of_the_deletion_that_lets_its_record_stay(tmp_path: Path) -> None:
+    cases = {
+        ("actions", "alarm", "user_delete"): {"action": "erase"},
+        ("actions", "alarm", "account_closed"): {"action": "erase", "after": "P5D"},
+        ("operations", "directive", "account_closed"): {"action": "erase"},
+    }
+    with under(tmp_path, cases) as cloud:
+        alarm = say(cloud, "set an alarm for seven a m")
+        # The device is away: its alarm waits for it. A closed account's alarm rings for five days more.
+        fire(cloud, alarm, "account_closed")
+        waiting = [row for row in cloud.left() if row.kind == "directive"]
+        assert [row.fields["purpose"] for row in waiting] == ["alert"]
+        assert [row for row in cloud.left() if row.rule is None] == []
