@@ -45,4 +45,3 @@ def _shown(known: dict[str, dict[str, Any]], row: Mapping[Any, Any]) -> dict[str
     """The interaction's entry, which its first record makes."""
     new = {"id": row["interaction"], "at": row["at"], "device": row["device"]}
     return known.setdefault(row["interaction"], new | dict.fromkeys(("transcript", "response", "recording")))
-
