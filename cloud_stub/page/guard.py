@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,10 +49,6 @@ HEADERS = {
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
-class TooLarge(Exception):
-    """A request's body is longer than it may be."""
-
-
 class Guard:
     """Stands before the rooms."""
 
@@ -73,18 +70,7 @@ class Guard:
             await refusal(scope, receive, self._dressed(send, scope))
             return
         limit = MAX_UPLOAD_BYTES if scope["path"].endswith(UPLOADS) else MAX_FORM_BYTES
-        answered = False
-
-        async def sending(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            await self._dressed(send, scope)(message)
-
-        try:
-            await self._app(scope, _measured(receive, limit), sending)
-        except TooLarge:
-            if not answered:
-                await _plain(413, "That is too long.", scope, receive, self._dressed(send, scope))
+        await self._app(scope, _measured(receive, limit), self._dressed(send, scope))
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
@@ -128,7 +114,7 @@ def _measured(receive: Receive, limit: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > limit:
-            raise TooLarge
+            raise HTTPException(413, f"That is too long: at most {limit} bytes.")
         return message
 
     return measured
