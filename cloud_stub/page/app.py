@@ -6,6 +6,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
+from starlette.routing import Match
 
 from cloud_stub.errors import CloudError
 from cloud_stub.page.context import FOLDER, Page, from_our_form, render
@@ -15,11 +16,12 @@ from cloud_stub.stores.sqlite import ErasureNotPhysical
 
 #: What any room may answer, as the guard does before it.
 ANSWERS = {
-    400: "the cloud cannot do that, and says why",
+    400: "no request that can be read",
     401: "no session",
     403: "a form of another session or another site",
     404: "there is none of the account's",
-    409: "it cannot be done now, and why",
+    405: "no such method",
+    409: "it cannot be done, and why",
     413: "too long",
     421: "another host's name",
     422: "a value that is none",
@@ -48,6 +50,12 @@ def application(page: Page) -> FastAPI:
     async def refused(request: Request, error: HTTPException) -> HTMLResponse:
         answer = render(request, "refused.html", error.status_code, says=error.detail)
         answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            # The router names the first route's methods only.
+            here = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
+            answer.headers["allow"] = ", ".join(
+                sorted({name for route in here for name in getattr(route, "methods", ())})
+            )
         return answer
 
     @app.exception_handler(RequestValidationError)
@@ -57,7 +65,7 @@ def application(page: Page) -> FastAPI:
 
     @app.exception_handler(CloudError)
     async def impossible(request: Request, error: CloudError) -> HTMLResponse:
-        return render(request, "refused.html", 400, says=str(error))
+        return render(request, "refused.html", 409, says=str(error))
 
     @app.exception_handler(ErasureNotPhysical)
     async def not_yet(request: Request, error: ErasureNotPhysical) -> HTMLResponse:

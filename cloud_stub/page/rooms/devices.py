@@ -59,7 +59,7 @@ async def hear(
     if len(content) > MAX_RECORDING_BYTES:
         raise HTTPException(413, f"That sound is too long: at most {MAX_RECORDING_BYTES} bytes.")
     if not content:
-        raise HTTPException(422, "Choose a sound file first: WAV or FLAC, up to a minute.")
+        return go(request, "/devices", "Choose a sound file first: WAV or FLAC, up to a minute.")
     done = f"{device} hears it. See what comes of it in Live."
     return await run_in_threadpool(_tell, request, here, me, device, Hear.name, content, done)
 

@@ -9,10 +9,10 @@ from cloud_stub.page.door import SESSION_S, WrongPassword
 
 router = APIRouter(tags=["entrance"])
 
-Link = Annotated[str, Query(max_length=100)]
+Link = Annotated[str, Query(min_length=1, max_length=100)]
 
 
-@router.get("/enter")
+@router.get("/enter", responses={303: {"description": "come in"}})
 def ask(request: Request, here: Here, link: Link) -> Response:
     """Open the page by a link; where there is a password, ask for it first."""
     if here.door.asks_password and here.door.knows(link):
@@ -20,11 +20,11 @@ def ask(request: Request, here: Here, link: Link) -> Response:
     return _enter(request, here, link, "")
 
 
-@router.post("/enter")
+@router.post("/enter", status_code=303, response_class=Response)
 def enter(
     request: Request,
     here: Here,
-    link: Annotated[str, Form(max_length=100)],
+    link: Annotated[str, Form(min_length=1, max_length=100)],
     password: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Open the page by a link and the password."""
@@ -41,7 +41,7 @@ def leave(request: Request, here: Here, _me: Me) -> Response:
     return answer
 
 
-@router.get("/")
+@router.get("/", status_code=303, response_class=Response)
 def first(request: Request, _me: Me) -> Response:
     """The first room."""
     return go(request, "/live")

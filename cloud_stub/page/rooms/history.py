@@ -1,10 +1,12 @@
 """Voice history: read, hear, search, and delete, with the plan before and the receipt after."""
 
-from datetime import UTC, date, datetime, time, timedelta
+import re
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cloud_stub import browsing, wishes
 from cloud_stub.contract.messages import ID_PATTERN
@@ -20,8 +22,19 @@ router = APIRouter(tags=["voice history"])
 #: As the contract's, in the words of every schema; pydantic knows no look-ahead, and needs none for a line's end.
 Id = Annotated[str, Field(pattern=ID_PATTERN.removesuffix(r"(?!\n)"))]
 Device = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,63})?$")]
-Day = Annotated[str, Field(pattern=r"^((19[7-9][0-9]|2[0-9]{3})-[01][0-9]-[0-3][0-9])?$")]
-Moment = Annotated[str, Field(pattern=r"^((19[7-9][0-9]|2[0-9]{3})-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9])?$")]
+#: A form sends what was left empty as an empty text.
+Empty = Literal[""]
+
+
+def _written(given: object) -> object:
+    """A day or a time as people write it: pydantic would also take a number of seconds."""
+    if isinstance(given, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
+        raise ValueError("write it as 2026-11-23, or 2026-11-23T10:00")
+    return given
+
+
+Day = Annotated[date, BeforeValidator(_written)]
+Moment = Annotated[datetime, BeforeValidator(_written)]
 
 
 class Sought(BaseModel):
@@ -30,9 +43,9 @@ class Sought(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     device: Device = ""
-    day: Day = ""
+    day: Day | Empty = ""
     words: Annotated[str, Field(max_length=200)] = ""
-    before: Id | None = None
+    before: Id | Empty = ""
 
 
 class Deletion(BaseModel):
@@ -41,9 +54,9 @@ class Deletion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     what: Literal["one", "range", "today", "all"]
-    id: Id | None = None
-    since: Moment = ""
-    until: Moment = ""
+    id: Id | Empty = ""
+    since: Moment | Empty = ""
+    until: Moment | Empty = ""
 
 
 class Confirmed(Deletion):
@@ -57,7 +70,7 @@ def listed(request: Request, here: Here, me: Me, sought: Annotated[Sought, Query
     """The account's interactions, newest first."""
     wanted = browsing.Filter(device=sought.device, words=sought.words.strip(), **_day(here, sought.day))
     with here.desk.house() as house, house.stores.read() as connection:
-        found = browsing.page(connection, house.keys.seal, me.account, wanted, before=sought.before)
+        found = browsing.page(connection, house.keys.seal, me.account, wanted, before=sought.before or None)
         devices = browsing.devices(connection, me.account)
     now = datetime.now(here.desk.zone)
     return render(
@@ -133,10 +146,13 @@ def shown(request: Request, here: Here, me: Me, deletion: Id) -> Response:
     return render(request, "receipt.html", room="history", receipt=_receipt(here, me, deletion))
 
 
-@router.get("/receipts/{deletion}/file", responses={200: {"content": {"application/json": {}}}})
-def file(here: Here, me: Me, deletion: Id) -> dict[str, Any]:
+@router.get(
+    "/receipts/{deletion}/file", responses={200: {"content": {"application/json": {}}}}, response_class=Response
+)
+def file(here: Here, me: Me, deletion: Id) -> Response:
     """The signed receipt, for `cloud-stub receipt verify`."""
-    return _receipt(here, me, deletion)
+    headers = {"content-disposition": 'attachment; filename="receipt.json"'}
+    return JSONResponse(_receipt(here, me, deletion), headers=headers)
 
 
 def _receipt(here: Page, me: Session, deletion: str) -> dict[str, Any]:
@@ -161,23 +177,17 @@ def _sound(here: Page, me: Session, interaction: str) -> bytes:
 
 
 def _scope(here: Page, house: House, me: Session, wanted: Deletion) -> Scope:
-    """As the form says. Raises HTTPException where it contradicts itself."""
+    """As the form says. Raises HTTPException where it says too little."""
     zone = here.desk.zone
-    try:
-        since, until = (
-            datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC) if text else None
-            for text in (wanted.since, wanted.until)
-        )
-    except ValueError as error:
-        raise HTTPException(422, f"That is no time: {error}.") from error
+    since, until = (_moment(given, zone) if given else None for given in (wanted.since, wanted.until))
     match wanted.what:
         case "one":
-            if wanted.id is None:
-                raise HTTPException(422, "Say which interaction to delete.")
+            if not wanted.id:
+                raise HTTPException(409, "Say which interaction to delete.")
             return wishes.deletion(house, me.account, interaction=wanted.id)
         case "range":
             if since is None and until is None:
-                raise HTTPException(422, "Say from when or until when to delete.")
+                raise HTTPException(409, "Say from when or until when to delete.")
             return wishes.deletion(house, me.account, since=since, until=until)
         case "today":
             now = local(house.clock.now().isoformat(), zone)
@@ -189,22 +199,24 @@ def _scope(here: Page, house: House, me: Session, wanted: Deletion) -> Scope:
 
 def _title(wanted: Deletion) -> str:
     if wanted.what == "range":
-        since, until = wanted.since.replace("T", " "), wanted.until.replace("T", " ")
-        parts = (f"from {since}" if since else "", f"until {until}" if until else "")
-        return "Delete what was said " + " ".join(filter(None, parts))
+        ends = (("from", wanted.since), ("until", wanted.until))
+        return "Delete what was said " + " ".join(f"{word} {when:%Y-%m-%d %H:%M}" for word, when in ends if when)
     return {"one": "Delete this request", "today": "Delete what was said today", "all": "Delete everything"}[
         wanted.what
     ]
 
 
-def _day(here: Page, day: str) -> dict[str, datetime]:
+def _day(here: Page, day: date | Empty) -> dict[str, datetime]:
     if not day:
         return {}
-    try:
-        first = datetime.combine(date.fromisoformat(day), time(), here.desk.zone)
-    except ValueError as error:
-        raise HTTPException(422, f"{day} is no day.") from error
-    return {"since": first.astimezone(UTC), "until": (first + timedelta(days=1)).astimezone(UTC)}
+    first = _moment(datetime.combine(day, time()), here.desk.zone)
+    return {"since": first, "until": first + timedelta(days=1)}
+
+
+def _moment(given: datetime, zone: tzinfo) -> datetime:
+    """A time from a form, on the household's wall clock unless it says otherwise; within what ids can say."""
+    first, last = datetime(1971, 1, 1, tzinfo=zone), datetime(2999, 12, 31, tzinfo=zone)
+    return min(max(given if given.tzinfo else given.replace(tzinfo=zone), first), last).astimezone(UTC)
 
 
 def _unknown() -> HTTPException:

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 
@@ -39,8 +39,8 @@ def change(
     request: Request,
     here: Here,
     me: Me,
-    name: Annotated[str, Form(max_length=100)],
-    value: Annotated[str, Form(max_length=100)],
+    name: Annotated[Literal["auto_delete", "save_recordings", "use_for_improvement", "delete_by_voice"], Form()],
+    value: Annotated[Literal["never", "P3M", "P18M", "yes", "no"], Form()],
     csrf: Annotated[str, Form()] = "",  # noqa: ARG001 - checked for every form
 ) -> Response:
     """Change a setting; what it takes back is taken back at once."""
@@ -73,12 +73,12 @@ def close(
     request: Request,
     here: Here,
     me: Me,
-    account: Annotated[str, Form(max_length=100)],
+    account: Annotated[str, Form(min_length=1, max_length=100)],
     csrf: Annotated[str, Form()] = "",  # noqa: ARG001 - checked for every form
 ) -> Response:
     """Close the account for good; its name has to be written out."""
     if account != me.account:
-        raise HTTPException(422, f"To close the account, write its name: {me.account}.")
+        raise HTTPException(409, f"To close the account, write its name: {me.account}.")
     with here.desk.house() as house:
         scope = wishes.close_account(house, me.account)
     me.deletions.add(scope.id)
