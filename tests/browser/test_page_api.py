@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.browser.visitor import Visitor, visitor
-from tests.processes import Cloud, cloud
+from tests.processes import Cloud, cloud, mosquitto
 from tests.remote import remote, running
 from tests.speaker import speaker
 
 ROOT = Path(__file__).parent.parent.parent
+
+#: Each takes seconds a call; the soak calls them too.
+SLOW = ("--exclude-path", "/compare", "--exclude-path", "/left/search")
 
 
 def survives(served: Cloud, guest: Visitor, folder: Path, *options: str) -> None:
@@ -31,7 +34,7 @@ def survives(served: Cloud, guest: Visitor, folder: Path, *options: str) -> None
     # Leaving ends the session that all the rest needs; tests/browser/test_page_security.py leaves.
     command = [Path(sys.executable).parent / "schemathesis", "run", *headers, "--exclude-path", "/leave", "--seed", "8"]
     done = subprocess.run(
-        [*command, *options, f"{guest.client.base_url}openapi.json"],
+        [*command, *options, str(guest.client.base_url.join("/openapi.json"))],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -44,7 +47,7 @@ def survives(served: Cloud, guest: Visitor, folder: Path, *options: str) -> None
 
 def test_the_page_does_what_its_description_says(tmp_path: Path) -> None:
     with cloud(tmp_path / "data", "--http", "127.0.0.1:0") as served, visitor(served.links["household"]) as guest:
-        survives(served, guest, tmp_path, "--phases", "fuzzing", "--max-examples", "3")
+        survives(served, guest, tmp_path, "--phases", "fuzzing", "--max-examples", "3", *SLOW)
 
 
 @pytest.mark.soak
@@ -53,7 +56,8 @@ def test_the_page_does_what_its_description_says(tmp_path: Path) -> None:
 def test_the_page_does_what_its_description_says_for_two_minutes(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (
-        cloud(data, "--http", "127.0.0.1:0") as served,
+        mosquitto(tmp_path / "broker") as broker,
+        cloud(data, "--http", "127.0.0.1:0", broker=broker) as served,
         remote(served.broker) as device,
         running(served.broker, data, "--microphone", "none", "--no-voice"),
         visitor(served.links["household"]) as guest,
