@@ -58,10 +58,10 @@ def _legend() -> str:
     return f'<ul style="list-style:none;padding:0;display:flex;gap:1.2rem;flex-wrap:wrap">{items}</ul>'
 
 
-def chart(one: Compared, tallest: int) -> str:
-    """A bar a step, its parts one on the other."""
-    step = _WIDE / len(one.steps)
-    drawn = [f'<svg viewBox="0 0 {_WIDE} {_HIGH + 30}" role="img" aria-label="{escape(one.policy)}: records by step">']
+def chart(one: Compared, tallest: int, wide: int = _WIDE) -> str:
+    """A bar a step, its parts one on the other; the letters are 13 of `wide`."""
+    step = wide / len(one.steps)
+    drawn = [f'<svg viewBox="0 0 {wide} {_HIGH + 30}" role="img" aria-label="{escape(one.policy)}: records by step">']
     for number, name in enumerate(one.steps):
         y = float(_HIGH)
         for holder, starts, colour in HOLDERS:

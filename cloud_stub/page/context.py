@@ -1,6 +1,7 @@
 """What every room is handed: the page's house, its wire, the session, and the templates."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,6 +106,17 @@ def _words(fields: dict[str, Any]) -> str:
     return ", ".join(str(value) for value in fields.values() if isinstance(value, str | int) and value != "")
 
 
+def _by_rule(steps: Sequence[Any], goes: bool) -> list[tuple[tuple[str, str, str], list[Any]]]:
+    """Steps of a plan or of a receipt by (rule, action, clause): those that erase, or those that let something stay."""
+    found: dict[tuple[str, str, str], list[Any]] = {}
+    for step in steps:
+        row = step if isinstance(step, dict) else asdict(step)
+        if row["action"].startswith("erase") == goes:
+            # A receipt does not say when: the ledger's entry names the rule's period.
+            found.setdefault((row["rule"], row["action"], row["clause"]), []).append({"due": None} | row)
+    return list(found.items())
+
+
 TEMPLATES = Environment(
     loader=FileSystemLoader(FOLDER / "templates"),
     autoescape=select_autoescape(default=True),
@@ -112,4 +124,4 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.filters |= {"clock": _clock, "day": _day, "words": _words}
+TEMPLATES.filters |= {"clock": _clock, "day": _day, "words": _words, "by_rule": _by_rule}

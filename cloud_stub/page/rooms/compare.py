@@ -61,7 +61,7 @@ def compare(request: Request, here: Here, me: Me, chosen: Annotated[Chosen, Quer
         raise HTTPException(404, f"No trace of that name ships. There are {', '.join(traces.names())}.")
     compared = _REPLAYS.under(chosen.trace, [chosen.first, chosen.second]) if chosen.trace else []
     tallest = max((sum(counts[0] for counts in one.left.values()) for one in compared), default=1) or 1
-    sides = [(one, Markup(compare_page.chart(one, tallest))) for one in compared]  # noqa: S704 - it escapes
+    sides = [(one, Markup(compare_page.chart(one, tallest, wide=640))) for one in compared]  # noqa: S704 - it escapes
     return render(
         request,
         "compare.html",
@@ -72,7 +72,6 @@ def compare(request: Request, here: Here, me: Me, chosen: Annotated[Chosen, Quer
         sides=sides,
         holders=compare_page.HOLDERS,
         places=sorted({place for one in compared for place in one.left}, key=comparing.order),
-        total=comparing.total,
     )
 
 
