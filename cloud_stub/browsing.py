@@ -17,8 +17,8 @@ _TABLES = tuple(RECORDS["primary", kind] for kind in ("transcript", "response", 
 #: Ids sort by the time that the device read when it made them; its other times are no further than this from that.
 _SLACK = timedelta(days=2)
 
-#: A search for words opens so many interactions at a time, and gives up for this page after so many in all.
-_CHUNK, _LOOK_THROUGH = 500, 20_000
+#: A search for words opens so many interactions at first, then more and more, and ends this page after so many in all.
+_FIRST, _MOST, _LOOK_THROUGH = 50, 1000, 20_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def page(
     """The account's newest interactions before that id. A search may end early, with fewer rows and `more`."""
     rows: list[dict[str, Any]] = []
     looked = 0
-    chunk = _CHUNK if wanted.words else size + 1
+    chunk = max(_FIRST, size + 1) if wanted.words else size + 1
     while True:
         ids = _ids(connection, account, wanted, before, chunk)
         for row in _rows(connection, seal, account, ids):
@@ -59,7 +59,7 @@ def page(
             return Page(rows, None)
         if looked >= _LOOK_THROUGH:
             return Page(rows, ids[-1])
-        before = ids[-1]
+        before, chunk = ids[-1], min(2 * chunk, _MOST)
 
 
 def one(connection: Connection, seal: Seal, account: str, interaction: str) -> dict[str, Any] | None:
@@ -81,13 +81,10 @@ def sound(connection: Connection, seal: Seal, account: str, interaction: str) ->
 
 
 def devices(connection: Connection, account: str) -> list[str]:
-    """The devices that the account's transcripts name, without reading them all."""
-    table, found = RECORDS["primary", "transcript"], []
-    newest = select(table.c.device).where(table.c.account == account).order_by(table.c.interaction.desc()).limit(1000)
-    for name in connection.execute(newest).scalars():
-        if name not in found:
-            found.append(name)
-    return sorted(found)
+    """The devices that have spoken lately: those that the account's newest transcripts name."""
+    table = RECORDS["primary", "transcript"]
+    newest = select(table.c.device).where(table.c.account == account).order_by(table.c.interaction.desc()).limit(100)
+    return sorted(set(connection.execute(newest).scalars()))
 
 
 def _ids(connection: Connection, account: str, wanted: Filter, before: str | None, limit: int) -> list[str]:

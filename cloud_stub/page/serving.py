@@ -107,6 +107,8 @@ class PageServer:
         """Listens, and answers when `start` is called. With `quiet` no link but the first is printed."""
         self._quiet, self._place = quiet, place
         self._socket = place.listen()
+        # Connections inherit it; asyncio sets it only on sockets of its own. Without, an answer waits for 40 ms.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = self._socket.getsockname()[1]
         self.links: dict[str, str] = {}
         """The first link of each account."""
