@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.chromium import home
 
 ROOT = Path(__file__).parent.parent.parent
-SIZE = {"width": 1000, "height": 640}
+SIZE = {"width": 1100, "height": 860}
 PICTURES = ("page-live.png", "page-left.png")
 
 
@@ -21,10 +21,10 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 def test_the_readme_shows_two_pictures_that_are_taken_here(chromium: Browser, tmp_path: Path) -> None:
     folder = ROOT / "docs" if os.environ.get("RESIDUAL_ECHO_SCREENSHOTS") == "1" else tmp_path
-    with home(tmp_path / "home", chromium) as one, one.window(viewport=SIZE) as page:
+    with home(tmp_path, chromium) as one, one.window(viewport=SIZE) as page:
         page.goto("/live")
         expect(page.locator("#ways[data-open]")).to_be_attached()
-        for name in ("08_pizza", "10_walnuts"):
+        for name in ("01_alarm", "04_message", "08_pizza", "10_walnuts"):
             one.hear(name)
         expect(page.locator(".way").first.locator("ol b", has_text="training/recording")).to_have_count(1)
         expect(page.locator("[data-device=kitchen] .ring")).to_have_class("ring deaf")

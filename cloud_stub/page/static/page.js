@@ -88,7 +88,8 @@ if (ways) {
         ...event.places.map((place) => {
           const stored = element("li");
           stored.append(element("b", "", place.name), element("span", "", place.says));
-          stored.title = `${place.rule}: ${place.clause}`;
+          stored.append(element("span", "rule", place.rule));
+          stored.title = place.clause;
           return stored;
         }),
       );
