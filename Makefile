@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo run test check soak bench clean
+.PHONY: demo run test check soak bench screenshots clean
 
 demo: .venv/cloud
 	$(BIN)/echo-device demo
@@ -28,6 +28,11 @@ soak: .venv/test
 bench: .venv/cloud
 	$(BIN)/python -m benchmarks.retention
 	$(BIN)/python -m benchmarks.residue
+	$(BIN)/python -m benchmarks.page
+
+# The README's pictures, anew; needs Chromium.
+screenshots: .venv/test
+	RESIDUAL_ECHO_SCREENSHOTS=1 $(BIN)/python -m pytest -n 0 tests/browser/test_screenshots.py
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }

@@ -26,6 +26,21 @@ def owners(connection: Connection, devices: Iterable[str]) -> dict[str, str]:
     return known
 
 
+def devices(connection: Connection, name: str) -> list[str]:
+    """The devices that are registered as that account's."""
+    mine = select(device.c.device).where(device.c.account == name).order_by(device.c.device)
+    return list(connection.execute(mine).scalars())
+
+
+def known(connection: Connection) -> list[str]:
+    """The accounts that are open, and the one that every device is of as long as none is registered."""
+    still_open = select(account.c.account).where(account.c.closed_at.is_(None)).order_by(account.c.account)
+    names = list(connection.execute(still_open).scalars())
+    if connection.execute(select(setting.c.value).where(_REGISTERED)).first() is None:
+        names = [DEFAULT, *(name for name in names if name != DEFAULT)]
+    return names
+
+
 def closed(connection: Connection, names: Iterable[str]) -> set[str]:
     """Which of these accounts are closed."""
     mine = select(account.c.account).where(account.c.account.in_(set(names)), account.c.closed_at.is_not(None))

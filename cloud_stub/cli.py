@@ -87,6 +87,14 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--worker", metavar="NAME", help="one of several that share PostgreSQL and one subscription")
     serve.add_argument("--training-share", type=float, default=0.1, metavar="SHARE", help="0 to 1 (default 0.1)")
     serve.add_argument("--time-zone", metavar="ZONE", help=ZONE)
+    serve.add_argument("--http", metavar="HOST:PORT", help="of the privacy page (default: 127.0.0.1:8019, or near it)")
+    serve.add_argument("--no-page", action="store_true", help="do not serve the privacy page")
+    for name, text in (
+        ("certificate", "serve the page with TLS; needed beyond 127.0.0.1, and names the hosts that it is reached by"),
+        ("key", "of that certificate"),
+        ("password-file", "the page asks for this password; needed beyond 127.0.0.1"),
+    ):
+        serve.add_argument(f"--http-{name}", type=Path, metavar="FILE", help=text)
     serve.add_argument(
         "--simulated-clock",
         type=_time,

@@ -7,15 +7,17 @@ from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.errors import CloudError
 
 
-def client(client_id: str, address: BrokerAddress, *, manual_ack: bool = False) -> mqtt.Client:
-    """A client with a session that the broker keeps; with `manual_ack` it acknowledges when told to, after commit.
+def client(
+    client_id: str, address: BrokerAddress, *, manual_ack: bool = False, keeps_session: bool = True
+) -> mqtt.Client:
+    """A client, with a session that the broker keeps; with `manual_ack` it acknowledges when told to, after commit.
 
     MQTT 3.1.1, because the embedded broker speaks no other; connect it with `connect`.
     """
     made = mqtt.Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
-        clean_session=False,
+        clean_session=not keeps_session,
         protocol=mqtt.MQTTv311,
         manual_ack=manual_ack,
     )

@@ -35,7 +35,7 @@ def running(data: Path, options: Sequence[str]) -> Iterator[str]:
     """
     if importlib.util.find_spec("sqlalchemy") is None or importlib.util.find_spec("hassil") is None:
         raise EchoError("the cloud stub is not installed. Install it with: pip install 'residual-echo[cloud]'")
-    command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--json", *options]
+    command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--json", "--no-page", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
             line = process.stdout.readline() if process.stdout else ""

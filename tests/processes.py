@@ -85,6 +85,8 @@ class Cloud:
     def __init__(self, process: "subprocess.Popen[str]", ready: dict[str, Any], data: Path) -> None:
         self.process, self.data = process, data
         self.broker: str = ready["broker"]
+        #: The page's link of each account; empty without `--http`.
+        self.links: dict[str, str] = ready["page"]
 
     def kill(self) -> None:
         self.process.kill()
@@ -93,9 +95,13 @@ class Cloud:
 
 @contextlib.contextmanager
 def cloud(data: Path, *options: str, broker: str | None = None) -> Iterator[Cloud]:
-    """`cloud-stub serve` on that folder, with that broker or one of its own; ready when yielded."""
+    """`cloud-stub serve` on that folder, with that broker or one of its own; ready when yielded.
+
+    Without the page, which takes a while to load, unless `--http` is among the options.
+    """
     where = ["--broker", broker] if broker else ["--embedded-broker", "--port", "0"]
-    command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--json", *where, *options]
+    page = [] if "--http" in options else ["--no-page"]
+    command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--json", *where, *page, *options]
     log = data.parent / f"{data.name}-serve.log"
     with (
         log.open("a") as errors,

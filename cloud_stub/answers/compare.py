@@ -121,7 +121,7 @@ class _Count:
         self.steps.append(Counter(_place(row.store, row.kind) for row in rows))
 
     def by_place(self) -> dict[Place, tuple[int, ...]]:
-        places = sorted({place for step in self.steps for place in step}, key=_order)
+        places = sorted({place for step in self.steps for place in step}, key=order)
         return {place: tuple(step[place] for step in self.steps) for place in places}
 
 
@@ -143,9 +143,10 @@ def _place(store: str, kind: str) -> Place:
     return store if store.startswith("third_parties/") else f"{store}/{kind}"
 
 
-def _order(place: Place) -> tuple[int, str]:
-    order = ("primary", "subsystems", "actions", "commerce", "training", "operations", "third_parties")
-    return order.index(place.split("/")[0]), place
+def order(place: Place) -> tuple[int, str]:
+    """Sorts places: the operator's first, nearest to the words, then the third parties'."""
+    stores = ("primary", "subsystems", "actions", "commerce", "training", "operations", "third_parties")
+    return stores.index(place.split("/")[0]), place
 
 
 def names_of(text: str | None) -> list[str]:

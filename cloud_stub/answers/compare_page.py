@@ -6,7 +6,7 @@ from html import escape
 from cloud_stub.answers.compare import Compared
 
 #: Who holds it: its name in the legend, how its places begin, its colour. Told apart by lightness too.
-_HOLDERS = (
+HOLDERS = (
     ("recordings and transcripts", ("primary/",), "#1b4965"),
     ("copies in other systems", ("subsystems/", "operations/"), "#5fa8d3"),
     ("actions", ("actions/",), "#bc6c25"),
@@ -43,7 +43,7 @@ def page(trace: str, compared: Sequence[Compared]) -> str:
     for one in compared:
         parts += [
             f"<h2>{escape(one.policy)}</h2><p>{escape(one.title)}</p>",
-            _chart(one, tallest),
+            chart(one, tallest),
             _table(one),
         ]
     return "\n".join([*parts, "</body></html>\n"])
@@ -53,18 +53,18 @@ def _legend() -> str:
     items = "".join(
         f'<li><svg width="14" height="14" aria-hidden="true"><rect width="14" height="14" fill="{colour}"/></svg>'
         f" {name}</li>"
-        for name, _, colour in _HOLDERS
+        for name, _, colour in HOLDERS
     )
     return f'<ul style="list-style:none;padding:0;display:flex;gap:1.2rem;flex-wrap:wrap">{items}</ul>'
 
 
-def _chart(one: Compared, tallest: int) -> str:
-    """A bar a step, its parts one on the other."""
-    step = _WIDE / len(one.steps)
-    drawn = [f'<svg viewBox="0 0 {_WIDE} {_HIGH + 30}" role="img" aria-label="{escape(one.policy)}: records by step">']
+def chart(one: Compared, tallest: int, wide: int = _WIDE) -> str:
+    """A bar a step, its parts one on the other; the letters are 13 of `wide`."""
+    step = wide / len(one.steps)
+    drawn = [f'<svg viewBox="0 0 {wide} {_HIGH + 30}" role="img" aria-label="{escape(one.policy)}: records by step">']
     for number, name in enumerate(one.steps):
         y = float(_HIGH)
-        for holder, starts, colour in _HOLDERS:
+        for holder, starts, colour in HOLDERS:
             count = sum(counts[number] for place, counts in one.left.items() if place.startswith(starts))
             height = count * (_HIGH - 20) / tallest
             y -= height

@@ -21,8 +21,6 @@ from cloud_stub.voice_history import history
 
 VERSION = 1
 
-_HELD = {"interaction": "TEXT", "at": "TEXT", "fields": "JSON"}
-
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
 dt { font-weight: bold; margin-top: 1rem } dd { margin: 0 0 .3rem } audio { display: block; margin: .3rem 0 }
@@ -33,6 +31,25 @@ table { border-collapse: collapse } td, th { border-bottom: 1px solid #ccc; padd
 
 def export(house: House, account: str, file: Path) -> dict[str, Any]:
     """Write the archive; returns its manifest. Raises CloudError where there is nothing, or the file is there already.
+
+    What is in it, `pack` says.
+    """
+    try:
+        with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as archive:
+            manifest = pack(house, account, archive)
+    except FileExistsError as error:
+        raise CloudError(f"{file} is there already. Name another file, or remove it.") from error
+    except CloudError:
+        file.unlink()
+        raise
+    except OSError as error:
+        raise CloudError(f"{file} cannot be written: {error}. Choose another place.") from error
+    file.chmod(0o600)
+    return manifest
+
+
+def pack(house: House, account: str, archive: zipfile.ZipFile) -> dict[str, Any]:
+    """Put everything of the account into the archive; returns its manifest. Raises CloudError where there is nothing.
 
     In it: `records/STORE/KIND.json`, `recordings/STORE/INTERACTION.flac`, `third_parties/NAME.json` (as an observer
     finds it in their folders), `history.json`, `left.json` (each record with its rule and clause), `index.html`, and
@@ -45,37 +62,27 @@ def export(house: House, account: str, file: Path) -> dict[str, Any]:
     if not rows and not tables:
         raise CloudError(f"there is nothing of the account {account!r}.")
     files: dict[str, dict[str, Any]] = {}
-    try:
-        with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as archive:
-            for table, found in tables:
-                name = f"records/{table.schema}/{table.name}.json"
-                archive.writestr(name, _json([_readable(archive, table, row) for row in found]))
-                files[name] = {"rows": len(found), "columns": {c.name: str(c.type) for c in table.columns}}
-            for partner in THIRD_PARTIES:
-                if theirs := held(house.data, partner, account):
-                    name = f"third_parties/{partner}.json"
-                    archive.writestr(name, _json(theirs))
-                    files[name] = {
-                        "rows": len(theirs),
-                        "columns": {"interaction": "TEXT", "at": "TEXT", "fields": "JSON"},
-                    }
-            for name, content in (("history.json", shown), ("left.json", [asdict(row) for row in rows])):
-                archive.writestr(name, _json(content))
-                files[name] = {"rows": len(content)}
-            manifest = {
-                "version": VERSION,
-                "account": account,
-                "policy": house.policy.name,
-                "made_at": rfc3339(house.clock.now()),
-                "files": files,
-            }
-            archive.writestr("manifest.json", _json(manifest))
-            archive.writestr("index.html", _page(manifest, shown, [asdict(row) for row in rows]))
-    except FileExistsError as error:
-        raise CloudError(f"{file} is there already. Name another file, or remove it.") from error
-    except OSError as error:
-        raise CloudError(f"{file} cannot be written: {error}. Choose another place.") from error
-    file.chmod(0o600)
+    for table, found in tables:
+        name = f"records/{table.schema}/{table.name}.json"
+        archive.writestr(name, _json([_readable(archive, table, row) for row in found]))
+        files[name] = {"rows": len(found), "columns": {c.name: str(c.type) for c in table.columns}}
+    for partner in THIRD_PARTIES:
+        if theirs := held(house.data, partner, account):
+            name = f"third_parties/{partner}.json"
+            archive.writestr(name, _json(theirs))
+            files[name] = {"rows": len(theirs), "columns": {"interaction": "TEXT", "at": "TEXT", "fields": "JSON"}}
+    for name, content in (("history.json", shown), ("left.json", [asdict(row) for row in rows])):
+        archive.writestr(name, _json(content))
+        files[name] = {"rows": len(content)}
+    manifest = {
+        "version": VERSION,
+        "account": account,
+        "policy": house.policy.name,
+        "made_at": rfc3339(house.clock.now()),
+        "files": files,
+    }
+    archive.writestr("manifest.json", _json(manifest))
+    archive.writestr("index.html", _page(manifest, shown, [asdict(row) for row in rows]))
     return manifest
 
 

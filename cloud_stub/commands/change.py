@@ -2,19 +2,18 @@
 
 import argparse
 import re
-from typing import Any
+from dataclasses import asdict
 
-from cloud_stub import accounts
+from cloud_stub import accounts, wishes
 from cloud_stub.commands.common import opened, print_json
-from cloud_stub.contract.messages import ID_PATTERN, new_id, rfc3339
+from cloud_stub.contract.messages import ID_PATTERN, rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
-from cloud_stub.retention import device_copies, household, receipt
+from cloud_stub.retention import device_copies, receipt
 from cloud_stub.retention.clock import SimulatedClock, keep_time
-from cloud_stub.retention.engine import Step
 from cloud_stub.retention.rules import SETTINGS, Period
 from cloud_stub.retention.scopes import Scope
-from cloud_stub.retention.sweeper import Sweeper
+from cloud_stub.wishes import Planned
 
 
 def erase(options: argparse.Namespace) -> int:
@@ -25,17 +24,10 @@ def erase(options: argparse.Namespace) -> int:
     if options.interaction is not None and not re.match(ID_PATTERN, options.interaction):
         raise CloudError(f"{options.interaction!r} is no interaction's id. See: cloud-stub history {options.account}")
     with opened(options) as house:
-        now = house.clock.now()
-        scope = Scope(
-            id=new_id(),
-            account=options.account,
-            requested_at=rfc3339(min(now, options.until or now)),
-            interaction=options.interaction,
-            since=rfc3339(options.since) if options.since else None,
-            until=None if options.interaction else rfc3339(options.until or now),
+        scope = wishes.deletion(
+            house, options.account, interaction=options.interaction, since=options.since, until=options.until
         )
-        with house.stores.read() as connection:
-            steps = house.engine.plan(connection, scope)
+        steps = wishes.plan(house, scope)
         if not options.dry_run:
             house.engine.erase([scope])
         _report(options, house, steps, scope)
@@ -45,14 +37,10 @@ def erase(options: argparse.Namespace) -> int:
 def close_account(options: argparse.Namespace) -> int:
     """Close an account for good."""
     with opened(options) as house:
-        now = rfc3339(house.clock.now())
-        scope = Scope(new_id(), options.account, now, until=now, trigger="account_closed")
-        with house.stores.read() as connection:
-            steps = house.engine.plan(connection, scope)
-        if not steps:
-            raise CloudError(f"there is no account {options.account!r}, and nothing of it.")
-        if not options.dry_run:
-            scope = house.engine.close_account(options.account)
+        scope = wishes.closing(house, options.account)
+        steps = wishes.plan(house, scope)
+        if not steps or not options.dry_run:
+            scope = wishes.close_account(house, options.account)
         _report(options, house, steps, scope)
     return 0
 
@@ -64,13 +52,8 @@ def settings(options: argparse.Namespace) -> int:
         if name is not None and value is None:
             raise CloudError(f"say what {name} should be: {', '.join(SETTINGS.get(name, ('yes', 'no')))}.")
         if name is not None:
-            with house.stores.write() as connection:
-                house.engine.change_setting(connection, options.account, name, value)
-            _sweeper(house).sweep()
-            house.stores.checkpoint()
-        with house.stores.read() as connection:
-            own = household.of(connection, house.policy, options.account)
-    shown = household.words(own)
+            wishes.change_setting(house, options.account, name, value)
+        shown = wishes.settings(house, options.account)
     if options.json:
         print_json(shown)
     else:
@@ -102,7 +85,7 @@ def advance(options: argparse.Namespace) -> int:
         with house.stores.write() as connection:
             keep_time(connection, house.clock.shown())
             device_copies.tell_time(connection, house.keys.seal, house.clock.shown())
-        swept = _sweeper(house).sweep()
+        swept = wishes.sweeper(house).sweep()
         now = rfc3339(house.clock.now())
     if options.json:
         print_json({"now": now, "swept": swept})
@@ -111,24 +94,8 @@ def advance(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sweeper(house: House) -> Sweeper:
-    return Sweeper(house.stores, house.keys, house.engine, house.clock)
-
-
-def _report(options: argparse.Namespace, house: House, steps: list[Step], scope: Scope) -> None:
+def _report(options: argparse.Namespace, house: House, steps: list[Planned], scope: Scope) -> None:
     """The plan, and whether it was carried out; the receipt where one was asked for."""
-    plan: list[dict[str, Any]] = [
-        {
-            "store": step.store,
-            "kind": step.kind,
-            "records": step.records,
-            "action": str(step.rule),
-            "due": step.due,
-            "rule": house.engine.cite(step),
-            "clause": step.rule.because,
-        }
-        for step in steps
-    ]
     if options.receipt and steps and not options.dry_run:
         from cloud_stub.commands.receipts import write  # noqa: PLC0415
 
@@ -136,9 +103,9 @@ def _report(options: argparse.Namespace, house: House, steps: list[Step], scope:
             write(receipt.make(connection, house.keys, house.policy, scope.id), options.receipt)
     if options.json:
         done = {"account": options.account, "policy": house.policy.name, "done": not options.dry_run}
-        print_json(done | {"deletion": scope.id, "plan": plan})
+        print_json(done | {"deletion": scope.id, "plan": [asdict(step) for step in steps]})
         return
-    print("would do:" if options.dry_run else "done:", "" if plan else "nothing matched")
-    for line in plan:
-        due = f", due {line['due'][:10]}" if line["due"] else ""
-        print(f"  {line['store']}/{line['kind']}: {line['records']} record(s), {line['action']}{due} ({line['rule']})")
+    print("would do:" if options.dry_run else "done:", "" if steps else "nothing matched")
+    for step in steps:
+        due = f", due {step.due[:10]}" if step.due else ""
+        print(f"  {step.store}/{step.kind}: {step.records} record(s), {step.action}{due} ({step.rule})")

@@ -2,32 +2,27 @@
 
 import argparse
 import io
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from cloud_stub.commands.common import opened, print_json
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import ID_PATTERN
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
-from cloud_stub.residue import brokers, witness
-from cloud_stub.residue.needles import NEEDLE, Key
+from cloud_stub.residue import brokers
+from cloud_stub.residue.inquiry import Wanted, inquire, witnessed
+from cloud_stub.residue.needles import Key
 from cloud_stub.residue.places import Place
 from cloud_stub.residue.report import Report, as_json, print_report
-from cloud_stub.residue.search import Message, search
+from cloud_stub.residue.search import Message
 from cloud_stub.residue.search import Progress as Told
 from cloud_stub.residue.sounds import windows_of
 from cloud_stub.residue.windows import Windows, of_text, too_short
-from cloud_stub.residue.witness import Kept, Witness, Witnessed
-from cloud_stub.stores.sqlite import ErasureNotPhysical
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,22 +30,16 @@ def run(options: argparse.Namespace) -> int:
     with opened(options) as house:
         wanted = _wanted(house, options)
         messages, notes = _kept_by_broker(options)
-        try:
-            with _progress(quiet=options.json or not sys.stderr.isatty()) as told:
-                contents = {one.interaction: one.needles for one in wanted.known}
-                inspected = search(
-                    house,
-                    wanted.key,
-                    contents or {wanted.about: wanted.given},
-                    memory_mib=options.memory,
-                    messages=messages,
-                    others=_broker_files(options),
-                    progress=told,
-                )
-        except ErasureNotPhysical as error:
-            raise CloudError(f"the search cannot begin: {error}") from error
-        report = Report(wanted.about, house.policy.name, inspected, wanted.known, [*wanted.notes, *notes])
-        witness.settle(house, report.clean())
+        with _progress(quiet=options.json or not sys.stderr.isatty()) as told:
+            report = inquire(
+                house,
+                wanted,
+                memory_mib=options.memory,
+                messages=messages,
+                others=_broker_files(options),
+                notes=notes,
+                progress=told,
+            )
     if options.html is not None:
         _write_html(report, options.html)
     if options.json:
@@ -58,17 +47,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         print_report(report)
     return 1 if report.unexplained else 0
-
-
-@dataclass
-class Wanted:
-    """What is searched for: what the witness knows, or content given outright."""
-
-    about: str
-    key: Key
-    known: list[Witnessed] = field(default_factory=list)
-    given: Kept = field(default_factory=lambda: np.empty(0, NEEDLE))
-    notes: list[str] = field(default_factory=list)
 
 
 def _wanted(house: House, options: argparse.Namespace) -> Wanted:
@@ -80,14 +58,7 @@ def _wanted(house: House, options: argparse.Namespace) -> Wanted:
     if options.file is not None:
         key = Key.random()
         return Wanted(f"the sound {options.file.name}", key, given=key.needles(_sound(options.file)))
-    account, interaction = options.about, None
-    with house.stores.read() as connection:
-        if re.match(ID_PATTERN, options.about):
-            interaction = options.about
-            account = witness.account_of(connection, interaction)
-        known = witness.of(connection, house.keys.seal, account, interaction)
-    notes = [] if known else [f"The witness has no fingerprint of {options.about}: nothing was searched for."]
-    return Wanted(options.about, Witness(house.stores.folder).key, known, notes=notes)
+    return witnessed(house, options.about)
 
 
 def _sound(file: Path) -> Windows:

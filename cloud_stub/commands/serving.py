@@ -5,6 +5,9 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zoneinfo import ZoneInfo
 
 from cloud_stub import serve
 from cloud_stub.commands.common import data_folder, opened, time_zone
@@ -36,17 +39,41 @@ def run(options: argparse.Namespace) -> int:
 
             embedded = EmbeddedBroker(options.port)
         where = embedded.address if embedded else _address(options.broker)
-        server = serve.Server(house, where, zone, share, worker, options.broker_pid)
-        ready = {"ready": True, "broker": str(where), "data": str(data), "policy": house.policy.name}
-        if options.json:
-            print(json.dumps(ready), flush=True)
-        else:
-            print(f"cloud-stub serves {where}\n  data    {data}\n  policy  {house.policy.name}: {house.policy.title}")
-            print("  stop with Ctrl-C", flush=True)
-        serve.run_until_signalled(server)
+        with _page(options, where, zone) as links:
+            server = serve.Server(house, where, zone, share, worker, options.broker_pid)
+            ready = {"ready": True, "broker": str(where), "data": str(data), "policy": house.policy.name}
+            if options.json:
+                print(json.dumps(ready | {"page": links}), flush=True)
+            else:
+                print(f"cloud-stub serves {where}\n  data    {data}")
+                print(f"  policy  {house.policy.name}: {house.policy.title}")
+                for account, link in links.items():
+                    print(f"  page    {link}  (opens once, as {account})")
+                print("  stop with Ctrl-C", flush=True)
+            serve.run_until_signalled(server)
         if embedded:
             embedded.stop()
     return 0
+
+
+@contextmanager
+def _page(options: argparse.Namespace, broker: BrokerAddress, zone: ZoneInfo) -> Iterator[dict[str, str]]:
+    """Serve the privacy page while this block runs; yields each account's link, which opens it once."""
+    if options.no_page:
+        yield {}
+        return
+    # Only here: it brings a web server with it.
+    from cloud_stub.page import serving as pages  # noqa: PLC0415
+    from cloud_stub.page.desk import Desk  # noqa: PLC0415
+
+    place = pages.where(options.http, options.http_certificate, options.http_key, options.http_password_file)
+    with opened(options) as house:
+        page = pages.PageServer(Desk(house, zone), broker, place, quiet=options.json)
+        page.start()
+        try:
+            yield page.links
+        finally:
+            page.stop()
 
 
 def _worker(options: argparse.Namespace) -> str | None:

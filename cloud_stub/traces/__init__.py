@@ -8,6 +8,11 @@ from cloud_stub.contract import trace
 FOLDER = Path(__file__).parent
 
 
+def names() -> list[str]:
+    """The traces that ship."""
+    return sorted(file.stem for file in FOLDER.glob("*.jsonl"))
+
+
 def locate(name_or_path: str) -> Path:
     """A shipped trace by its name, or a file by its path."""
     shipped = FOLDER / f"{name_or_path}.jsonl"

@@ -1,0 +1,1 @@
+"""The privacy page: see it, hear it, delete it, and watch what stays. One module a room, in `rooms`."""

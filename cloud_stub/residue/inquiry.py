@@ -1,0 +1,68 @@
+"""One question put to every byte: what is searched for, the search, its report, and what the witness forgets then."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cloud_stub.contract.messages import ID_PATTERN
+from cloud_stub.errors import CloudError
+from cloud_stub.house import House
+from cloud_stub.residue import witness
+from cloud_stub.residue.needles import NEEDLE, Key
+from cloud_stub.residue.places import Place
+from cloud_stub.residue.report import Report
+from cloud_stub.residue.scan import MEMORY_MIB
+from cloud_stub.residue.search import Message, Progress, search
+from cloud_stub.residue.witness import Kept, Witness, Witnessed
+from cloud_stub.stores.sqlite import ErasureNotPhysical
+
+
+@dataclass
+class Wanted:
+    """What is searched for: what the witness knows, or content given outright."""
+
+    about: str
+    key: Key
+    known: list[Witnessed] = field(default_factory=list)
+    given: Kept = field(default_factory=lambda: np.empty(0, NEEDLE))
+    notes: list[str] = field(default_factory=list)
+
+
+def witnessed(house: House, about: str) -> Wanted:
+    """What the witness knows of an account, or of an interaction. Raises CloudError for an unknown interaction."""
+    account, interaction = about, None
+    with house.stores.read() as connection:
+        if re.match(ID_PATTERN, about):
+            interaction = about
+            account = witness.account_of(connection, interaction)
+        known = witness.of(connection, house.keys.seal, account, interaction)
+    notes = [] if known else [f"The witness has no fingerprint of {about}: nothing was searched for."]
+    return Wanted(about, Witness(house.stores.folder).key, known, notes=notes)
+
+
+def inquire(
+    house: House,
+    wanted: Wanted,
+    *,
+    memory_mib: int = MEMORY_MIB,
+    messages: Iterable[Message] = (),
+    others: Iterable[Place] = (),
+    notes: Sequence[str] = (),
+    progress: Progress = lambda *_: None,
+) -> Report:
+    """Search, report, and let the witness forget what is proved to be gone; arguments as for `search`.
+
+    Raises CloudError where the search cannot begin.
+    """
+    contents = {one.interaction: one.needles for one in wanted.known} or {wanted.about: wanted.given}
+    try:
+        inspected = search(
+            house, wanted.key, contents, memory_mib=memory_mib, messages=messages, others=others, progress=progress
+        )
+    except ErasureNotPhysical as error:
+        raise CloudError(f"the search cannot begin: {error}") from error
+    report = Report(wanted.about, house.policy.name, inspected, wanted.known, [*wanted.notes, *notes])
+    witness.settle(house, report.clean())
+    return report

@@ -1,0 +1,1 @@
+"""The privacy page: over HTTP, and in a real Chromium."""
