@@ -105,6 +105,18 @@ VALUES = st.recursive(
 )
 
 
+def near(value: Any) -> st.SearchStrategy[Any]:
+    """What is almost like that value, and may be just beyond what its type allows; or anything else."""
+    if isinstance(value, str):
+        beside = [f"{value}\0", f"{value}\n", value.upper(), value[1:], "", "a" * 101, "a" * 2000, "a" * 2001]
+        return st.sampled_from(beside) | ODD_TIMES | VALUES
+    if isinstance(value, list):
+        return st.sampled_from([[], value * 2, value * 501]) | VALUES
+    if isinstance(value, int) and not isinstance(value, bool):
+        return st.sampled_from([-1, 0, 100, 101, 1000, 1001, 3_600_001, 2**53, 2**53 + 1, 1.5]) | VALUES
+    return VALUES
+
+
 def places(part: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) within a JSON value."""
     keys = list(part) if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else []
@@ -125,7 +137,7 @@ def test_no_message_is_accepted_that_the_schema_refuses_and_none_refused_that_it
             continue
         container, key = data.draw(st.sampled_from(found))
         if change == "replace":
-            container[key] = data.draw(VALUES)
+            container[key] = data.draw(near(container[key]))
         else:
             del container[key]
     payload = json.dumps(message).encode()
