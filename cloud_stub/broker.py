@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 import threading
 
 from amqtt.broker import Broker
@@ -61,3 +62,15 @@ def _free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def main() -> None:
+    """Print the address of a broker on a free port; it ends with its standard input, and so with whoever started it."""
+    broker = EmbeddedBroker()
+    print(broker.address, flush=True)
+    sys.stdin.read()
+    broker.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     walnut.add_argument("--svg", type=Path, metavar="FILE", help="draw it there")
 
     _add_tracing(commands)
+    contract = commands.add_parser("contract", help="hold captured messages against the wire contract")
+    actions = contract.add_subparsers(required=True, metavar="ACTION")
+    validate = actions.add_parser("validate", parents=[as_json], help="name every bad message; then exit code 1")
+    validate.set_defaults(command=_later("contract", "validate"))
+    validate.add_argument("file", metavar="FILE|-", help="lines of mosquitto_sub -F '%%t %%x'; - is standard input")
     effective = commands.add_parser(
         "settings", parents=[on_wire, in_room, as_json], help="what holds, and where it comes from"
     )

@@ -1,15 +1,20 @@
-"""`cloud-stub` as a process: the device's commands that need a cloud start one and read its JSON."""
+"""`cloud-stub` as a process: the device's commands and tests that need a cloud start one and read its JSON."""
 
 import contextlib
 import importlib.util
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from device.errors import EchoError
+
+#: Seconds until what the cloud has sent must be confirmed, by devices and third parties, or be given up.
+SETTLE_S = 30.0
 
 
 def ask(data: Path, *arguments: str) -> Any:
@@ -27,28 +32,87 @@ def show(data: Path, *arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "cloud_stub", *arguments, "--data", str(data)], check=False)  # noqa: S603
 
 
-@contextlib.contextmanager
-def running(data: Path, options: Sequence[str]) -> Iterator[str]:
-    """A `cloud-stub serve` on that folder while the block runs; yields its broker's address.
+class Cloud:
+    """A running `cloud-stub serve`: `process`, the `data` folder, the `broker`'s address. Ask it what it stores.
 
-    Raises EchoError where the cloud is not installed or does not start.
+    `links` open the page, by account; there are none without `--http`.
+    """
+
+    def __init__(self, process: "subprocess.Popen[str]", ready: dict[str, Any], data: Path) -> None:
+        self.process, self.data = process, data
+        self.broker: str = ready["broker"]
+        self.links: dict[str, str] = ready["page"]
+
+    def ask(self, *arguments: str) -> Any:
+        """What any `cloud-stub` command answers, as JSON: `cloud.ask("settings", "auto_delete", "P3M")`."""
+        return ask(self.data, *arguments)
+
+    def history(self, account: str = "household") -> list[dict[str, Any]]:
+        """The voice history: id, at, device, transcript, response, recording (bytes of sound) of each interaction."""
+        found: list[dict[str, Any]] = self.ask("history", account)
+        return found
+
+    def left(self, account: str = "household") -> list[dict[str, Any]]:
+        """Every record that is left: store, kind, interaction, fields, rule, clause. Settles first."""
+        self.settle()
+        found: list[dict[str, Any]] = self.ask("left", account)["left"]
+        return found
+
+    def residue(self, phrase: str) -> dict[str, Any]:
+        """A search of every byte of the data folder for these words (three at least). Settles first."""
+        self.settle()
+        found: dict[str, Any] = self.ask("residue", "--phrase", phrase)
+        return found
+
+    def advance(self, period: str) -> None:
+        """Set the simulated clock forward by an ISO 8601 period, and let everything that falls due happen."""
+        self.ask("advance", period)
+        self.settle()
+
+    def settle(self, patience_s: float = SETTLE_S) -> None:
+        """Wait until nothing is on its way any more: devices and third parties have answered, or are silent.
+
+        Raises EchoError after `patience_s` seconds in vain.
+        """
+        deadline = time.monotonic() + patience_s
+        while self.ask("status")["outgoing"]:
+            if time.monotonic() > deadline:
+                raise EchoError(
+                    f"messages of the cloud stay unconfirmed for {patience_s:.0f} s. Is the device running?"
+                )
+
+    def kill(self) -> None:
+        """End the process at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def running(data: Path, options: Sequence[str], log: Path | None = None) -> Iterator[Cloud]:
+    """A `cloud-stub serve` on that folder while the block runs. What it logs is appended to `log`, if there is one.
+
+    Without the page, which takes a while to load, unless `--http` is among the options.
+    Raises EchoError where the cloud is not installed, does not start, or does not stop.
     """
     if importlib.util.find_spec("sqlalchemy") is None or importlib.util.find_spec("hassil") is None:
         raise EchoError("the cloud stub is not installed. Install it with: pip install 'residual-echo[cloud]'")
-    command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--json", "--no-page", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    page = [] if "--http" in options else ["--no-page"]
+    command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--json", *page, *options]
+    with (
+        log.open("a+") if log else tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,  # noqa: S603
+    ):
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line:
-                complaint = process.stderr.read().strip() if process.stderr else ""
-                raise EchoError(
-                    f"the cloud stub did not start: {complaint.splitlines()[-1] if complaint else 'no reason'}"
-                )
-            yield json.loads(line)["broker"]
+                errors.seek(0)
+                complaint = errors.read().strip().splitlines()
+                raise EchoError(f"the cloud stub did not start: {complaint[-1] if complaint else 'no reason'}")
+            yield Cloud(process, json.loads(line), data)
         finally:
             process.terminate()
             try:
-                process.communicate(timeout=10)
+                process.wait(timeout=15)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.communicate()
+                raise EchoError("the cloud stub did not stop when asked to, and was killed") from None

@@ -64,7 +64,7 @@ def run(
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="residual-echo-")))
         loaded = speech_models.load(speech_models.locate(model))
         options = ["--embedded-broker", "--port", "0", "--policy", policy]
-        broker = BrokerAddress.parse(stack.enter_context(cloud_process.running(data, options)))
+        broker = BrokerAddress.parse(stack.enter_context(cloud_process.running(data, options)).broker)
         echo = Echo("kitchen", data, broker, loaded, show=show)
         stack.callback(echo.close)
         echo.uplink.connect(must=True)

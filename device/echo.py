@@ -269,12 +269,12 @@ class Echo:
         """
         if self.switches.now.muted and self.capture is not None:
             self._attention.to("muted")
+        elif self._ringing and not self._hearing.open:
+            self._attention.to("alerting")
         elif self._trouble:
             self._attention.to("deaf")
         elif self._hearing.open:
             self._attention.to("listening")
-        elif self._ringing:
-            self._attention.to("alerting")
         else:
             self._attention.to("thinking" if len(self.outbox) else "idle")
 

@@ -55,7 +55,7 @@ def run(policy: str, model: str | None, tell: Callable[[str], None]) -> Walnut:
         data = Path(stack.enter_context(TemporaryDirectory(prefix="walnut-")))
         loaded = speech_models.load(speech_models.locate(model))
         options = ["--embedded-broker", "--port", "0", "--policy", policy, "--simulated-clock"]
-        broker = BrokerAddress.parse(stack.enter_context(cloud_process.running(data, options)))
+        broker = BrokerAddress.parse(stack.enter_context(cloud_process.running(data, options)).broker)
         echo = Echo("kitchen", data, broker, loaded)
         stack.callback(echo.close)
         echo.uplink.connect(must=True)

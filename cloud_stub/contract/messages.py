@@ -326,6 +326,18 @@ def read_event_topic(topic: str) -> tuple[str, str, str | None]:
 
 M = TypeVar("M", bound=Struct)
 
+
+def _other_version(payload: bytes | bytearray) -> str:
+    """What is wrong with a message that says of itself that it is of another version; empty for any other."""
+    try:
+        version = dict(msgspec.json.decode(payload)).get("version", VERSION)
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError):
+        return ""
+    if not isinstance(version, int) or version == VERSION:
+        return ""
+    return f"it is of version {version} of the contract, and this is version {VERSION}. Update the older of the two"
+
+
 #: A NUL character as JSON can say it, and not every store can keep it: not where the backslash is itself escaped.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -336,7 +348,7 @@ def decode(kind: type[M], payload: bytes | bytearray) -> M:
         message = msgspec.json.decode(payload, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # An unknown field's name is repeated, whatever it is.
-        said = str(error).replace("\0", "\\u0000")
+        said = _other_version(payload) or str(error).replace("\0", "\\u0000")
         raise ValueError(f"no {kind.__name__} message: {said}") from error
     if b"\\u0000" in payload and _NUL.search(payload):
         raise ValueError(f"no {kind.__name__} message: a text holds a NUL character (\\u0000). Leave it out.")

@@ -4,13 +4,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from cloud_stub.contract import messages, partners
 from cloud_stub.contract.address import BrokerAddress
@@ -43,6 +42,7 @@ from cloud_stub.contract.messages import (
     state_topic,
 )
 from cloud_stub.contract.partners import PartnerReply, PartnerRequest, partner_topic
+from tests.cloud_stub.wire import EPOCH, JSON, TIMES, structs
 
 ID = "01998877-6655-7433-8211-00ffeeddccbb"
 OTHER_ID = "01998877-6656-7433-8211-00ffeeddccbb"
@@ -54,60 +54,6 @@ KINDS: list[type[Struct]] = [
     for value in (vars(messages) | vars(partners)).values()
     if isinstance(value, type) and issubclass(value, Struct) and value is not Struct
 ]
-
-ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: From 1970 to 9999, in microseconds, on any wall clock.
-TIMES = st.builds(
-    lambda microseconds, zone: (EPOCH + timedelta(microseconds=microseconds)).astimezone(zone),
-    st.integers(86_400_000_000, 253_402_200_000_000_000),
-    ZONES,
-)
-#: What a text on the wire may hold: anything but a NUL character.
-LETTERS = st.characters(codec="utf-8", exclude_characters="\0")
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(LETTERS),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(LETTERS), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def values(hint: Any) -> st.SearchStrategy[Any]:
-    """What a field of that type may hold, its Meta obeyed."""
-    if get_origin(hint) is Annotated:
-        return annotated(*get_args(hint))
-    if get_origin(hint) is Literal:
-        return st.sampled_from(get_args(hint))
-    if get_origin(hint) in {Union, UnionType}:
-        return st.one_of(*map(values, get_args(hint)))
-    if get_origin(hint) is dict:
-        return st.dictionaries(st.text(LETTERS), JSON, max_size=3)
-    if isinstance(hint, type) and issubclass(hint, Struct):
-        return structs(hint)
-    plain: dict[Any, st.SearchStrategy[Any]] = {bool: st.booleans(), type(None): st.none()}
-    return plain[hint]
-
-
-def annotated(base: Any, meta: Meta) -> st.SearchStrategy[Any]:
-    if base is datetime:
-        assert meta.tz, "a time on the wire has a zone"
-        return TIMES
-    if get_origin(base) is list:
-        (inner,) = get_args(base)
-        return st.lists(values(inner), min_size=meta.min_length or 0, max_size=min(meta.max_length or 3, 3))
-    if base is str and meta.pattern:
-        return st.from_regex(meta.pattern.replace("$", r"\Z"))
-    by_type: dict[Any, st.SearchStrategy[Any]] = {
-        str: st.text(LETTERS, max_size=min(meta.max_length or 0, 50)),
-        int: st.integers(meta.ge, meta.le),  # type: ignore[arg-type]
-        float: st.floats(meta.ge, meta.le),
-    }
-    return by_type[base]
-
-
-def structs(kind: type[Struct]) -> st.SearchStrategy[Struct]:
-    hints = get_type_hints(kind, include_extras=True)
-    return st.builds(kind, **{name: values(hints[name]) for name in kind.__struct_fields__})
 
 
 def interaction(**changes: Any) -> bytes:
@@ -379,7 +325,7 @@ def test_a_time_that_has_no_utc_is_refused_and_not_fatal(at: str) -> None:
         (b'{"id": "\xff"}', "utf-8"),
         (b"\x00\x01\x02", "malformed"),
         (interaction(account="household"), "unknown field `account`"),
-        (interaction(version=2), r"\$\.version"),
+        (interaction(version=2), "version 2 of the contract, and this is version 1"),
         (interaction(version="1"), r"\$\.version"),
         (interaction(at="2026-11-23T10:00:00"), r"timezone component - at `\$\.at`"),
         (interaction(at="yesterday"), r"\$\.at"),

@@ -14,9 +14,10 @@ import soxr
 
 from device.audio_source import SAMPLE_RATE
 from device.spoken_requests import FOLDER, spoken_requests
+from device.testing.processes import device as running
+from device.testing.remote import remote
 from tests.processes import cloud, missing, until
 from tests.real.virtual_microphone import virtual_microphone
-from tests.remote import remote, running
 
 MINUTES = 30 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 1
 

@@ -11,15 +11,16 @@ import pytest
 import soundfile
 
 from device.spoken_requests import FOLDER
+from device.testing.processes import device as running
+from device.testing.remote import RemoteEcho, remote
 from tests.processes import asked, cloud, mosquitto, until
 from tests.real.test_mosquitto import client_program
-from tests.remote import Remote, remote, running
 
 
 class House:
     """A broker, a cloud and a device that is controlled."""
 
-    def __init__(self, broker: str, data: Path, person: Remote, device: "subprocess.Popen[str]") -> None:
+    def __init__(self, broker: str, data: Path, person: RemoteEcho, device: "subprocess.Popen[str]") -> None:
         self.broker, self.data, self.person, self.device = broker, data, person, device
 
 

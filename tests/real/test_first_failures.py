@@ -15,9 +15,9 @@ import pytest
 from device import microphone
 from device.errors import EchoError
 from device.microphone import Microphone, forbidden
+from device.testing.processes import device as running
 from tests.processes import echo_device, missing, until
 from tests.real.test_capture import ASOUNDRC
-from tests.remote import running
 
 NOWHERE = "mqtt://127.0.0.1:1"
 

@@ -1,0 +1,141 @@
+"""The pytest plugin: fixtures `mqtt_broker`, `cloud`, `echo`, `make_echo`; options for policy, clock, store, broker.
+
+pytest imports this module in every run, also in those that do not use it, so it imports nothing of ours at its top.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from cloud_stub.contract.address import BrokerAddress
+    from device.cloud_process import Cloud
+    from device.testing.remote import RemoteEcho
+
+#: By name: what stands where nothing is given, and what may be given.
+OPTIONS = {
+    "policy": ("amazon-2019", "the retention policy: the name of one that ships, or a file"),
+    "clock": (
+        "system",
+        "system, simulated (stands still until cloud.advance), or the time at which that starts",
+    ),
+    "store": ("sqlite", "sqlite, or postgresql://USER@HOST where the user may create databases: one for each test"),
+    "broker": ("auto", "auto (mosquitto if present), mosquitto, embedded, or the mqtt://HOST:PORT of one that runs"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--echo-policy and its like, and the same in the ini file as echo_policy."""
+    group = parser.getgroup("residual-echo", "an emulated smart speaker and its cloud (Residual Echo)")
+    for name, (default, text) in OPTIONS.items():
+        group.addoption(f"--echo-{name}", metavar=name.upper(), help=f"{text} (default: {default})")
+        parser.addini(f"echo_{name}", f"{text} (default: {default})", default=default)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker, so that --strict-markers knows it."""
+    config.addinivalue_line(
+        "markers", f"echo({', '.join(f'{name}=' for name in OPTIONS)}): for this test, over options"
+    )
+
+
+def chosen(request: pytest.FixtureRequest, name: str) -> str:
+    """What holds for the test: its nearest marker before the command line, that before the ini file."""
+    for marker in request.node.iter_markers("echo"):
+        if unknown := marker.kwargs.keys() - OPTIONS.keys():
+            raise pytest.UsageError(f"the marker echo has no {min(unknown)}. It has: {', '.join(OPTIONS)}.")
+        if name in marker.kwargs:
+            return str(marker.kwargs[name])
+    return str(request.config.getoption(f"echo_{name}") or request.config.getini(f"echo_{name}"))
+
+
+@pytest.fixture
+def mqtt_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[BrokerAddress]":
+    """A broker of the test's own, on 127.0.0.1: `host` and `port`, or `str(mqtt_broker)`."""
+    from cloud_stub.contract.address import BrokerAddress  # noqa: PLC0415
+    from device.testing import processes  # noqa: PLC0415
+
+    wanted = chosen(request, "broker")
+    with ExitStack() as stack:
+        if wanted == "embedded" or (wanted == "auto" and processes.mosquitto_program() is None):
+            wanted = stack.enter_context(processes.embedded_broker())
+        elif wanted in {"auto", "mosquitto"}:
+            wanted = stack.enter_context(processes.mosquitto(tmp_path_factory.mktemp("broker")))
+        yield BrokerAddress.parse(wanted)
+
+
+@pytest.fixture
+def cloud(
+    request: pytest.FixtureRequest, mqtt_broker: "BrokerAddress", tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Cloud]":
+    """A cloud of the test's own, on that broker, with an empty data folder: history(), left(), residue(), advance()."""
+    from device.testing import processes  # noqa: PLC0415
+
+    data = tmp_path_factory.mktemp("residual-echo") / "data"
+    options = ["--policy", _policy(request)]
+    if (clock := chosen(request, "clock")) != "system":
+        options += ["--simulated-clock"] if clock == "simulated" else ["--simulated-clock", clock]
+    with ExitStack() as stack:
+        if (store := chosen(request, "store")) != "sqlite":
+            options += ["--store", stack.enter_context(_database(store))]
+        stack.callback(_show, data.parent / f"{data.name}-serve.log")
+        yield stack.enter_context(processes.cloud(data, *options, broker=str(mqtt_broker)))
+
+
+@pytest.fixture
+def make_echo(mqtt_broker: "BrokerAddress", cloud: "Cloud") -> "Iterator[Callable[[str], RemoteEcho]]":
+    """Starts one more device of that cloud's: `bedroom = make_echo("bedroom")`."""
+    from device.testing import processes  # noqa: PLC0415
+    from device.testing.remote import remote  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        stack.callback(_show, cloud.data.parent / "run.log")
+
+        def make(name: str) -> "RemoteEcho":
+            made = stack.enter_context(remote(str(mqtt_broker), name))
+            options = ("--microphone", "none", "--no-voice", "--device", name)
+            stack.enter_context(processes.device(str(mqtt_broker), cloud.data, *options))
+            made.online()
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def echo(make_echo: "Callable[[str], RemoteEcho]") -> "RemoteEcho":
+    """An emulated device, `kitchen`, that listens and is online: say(), play(), wait_for_interaction(), command()."""
+    return make_echo("kitchen")
+
+
+def _policy(request: pytest.FixtureRequest) -> str:
+    """A policy file is looked for beside the ini file too, so that it is found wherever pytest is started."""
+    policy = chosen(request, "policy")
+    beside = request.config.rootpath / policy
+    return str(beside) if beside.is_file() else policy
+
+
+@contextmanager
+def _database(url: str) -> Iterator[str]:
+    """A new database on that server, and no longer: the address of it."""
+    import uuid  # noqa: PLC0415
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    import psycopg  # noqa: PLC0415
+
+    name = f"echo_{uuid.uuid4().hex}"
+    parts = urlsplit(url)
+    with psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+        try:
+            yield parts._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _show(log: Path) -> None:
+    """pytest shows it with a test that fails."""
+    if log.exists():
+        print(log.read_text())

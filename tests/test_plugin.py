@@ -1,0 +1,118 @@
+"""The pytest plugin as a stranger has it: in runs of pytest of its own, in a folder that is not ours."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("test_*.py"))
+
+
+def run(folder: Path, *arguments: str | Path, **files: str) -> "subprocess.CompletedProcess[str]":
+    """pytest in that folder, on files written there; a warning is an error, a marker must be known."""
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    (folder / "pytest.ini").touch()
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-W", "error", "--strict-markers", "-q", *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_run_that_does_not_use_it_imports_none_of_what_it_needs(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        test_mine="""
+import sys
+
+def test_mine(pytestconfig):
+    assert pytestconfig.pluginmanager.has_plugin("residual_echo")
+    ours = {"vosk", "sqlalchemy", "paho", "numpy", "soundfile", "amqtt", "psycopg", "cloud_stub"}
+    assert not ours & set(sys.modules)
+""",
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_the_examples_pass(tmp_path: Path) -> None:
+    assert len(EXAMPLES) == 3
+    done = run(tmp_path, **{file.stem: file.read_text() for file in EXAMPLES})
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^9 passed", done.stdout, re.MULTILINE), done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_the_tests_in_the_readme_pass_on_the_embedded_broker_too(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    done = run(tmp_path, "--echo-broker", "embedded", test_shown=shown)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+
+
+CHOICES = """
+import pytest
+from device.testing.plugin import chosen
+
+def test_without_marker(request):
+    assert chosen(request, "policy") == "{plain}"
+
+@pytest.mark.echo(policy="erase-everything")
+class TestMarked:
+    def test_by_its_class(self, request):
+        assert chosen(request, "policy") == "erase-everything"
+
+    @pytest.mark.echo(policy="ftc-2023", clock="simulated")
+    def test_nearest(self, request):
+        assert (chosen(request, "policy"), chosen(request, "clock")) == ("ftc-2023", "simulated")
+"""
+
+
+@pytest.mark.parametrize(
+    ("ini", "options", "plain"),
+    [
+        ("", [], "amazon-2019"),
+        ("echo_policy = dont-save-recordings", [], "dont-save-recordings"),
+        ("echo_policy = dont-save-recordings", ["--echo-policy", "auto-delete-3-months"], "auto-delete-3-months"),
+    ],
+    ids=["nothing", "ini", "command line"],
+)
+def test_a_marker_is_over_the_command_line_and_that_over_the_ini_file(
+    tmp_path: Path, ini: str, options: list[str], plain: str
+) -> None:
+    (tmp_path / "given.ini").write_text(f"[pytest]\n{ini}\n")
+    done = run(tmp_path, "-c", "given.ini", *options, test_choices=CHOICES.format(plain=plain))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("test", "options", "complaint"),
+    [
+        ("def test_it(cloud): ...", ["--echo-policy", "strict"], "strict"),
+        ("def test_it(mqtt_broker): ...", ["--echo-broker", "localhost"], "Write mqtt://HOST:PORT"),
+        ("import pytest\n@pytest.mark.echo(polcy='x')\ndef test_it(cloud): ...", [], "the marker echo has no polcy"),
+    ],
+    ids=["policy", "broker", "marker"],
+)
+def test_what_is_wrong_is_named_with_what_was_expected(
+    tmp_path: Path, test: str, options: list[str], complaint: str
+) -> None:
+    done = run(tmp_path, *options, test_it=test)
+    assert done.returncode == 1, done.stdout
+    assert complaint in done.stdout
+
+
+def test_a_device_that_does_not_hear_fails_the_test_with_its_own_complaint(tmp_path: Path) -> None:
+    (tmp_path / "noise.wav").write_bytes(b"RIFF")
+    done = run(tmp_path, test_it="def test_it(echo):\n    echo.play('noise.wav')\n")
+    assert done.returncode == 1, done.stdout
+    assert "EchoError: 'the sound sent to hear' is not a sound file" in done.stdout
