@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from cloud_stub.contract.messages import DEVICE_PATTERN, rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.retention.clock import SystemClock
+from cloud_stub.stores.repository import insert_missing
 from cloud_stub.stores.tables import account, device, setting
 
 #: Whose an unregistered device is, as long as no device is registered at all.
@@ -49,10 +50,10 @@ def closed(connection: Connection, names: Iterable[str]) -> set[str]:
 
 def heard(connection: Connection, names: Iterable[str], now: str) -> None:
     """Note that these accounts have just said something; an account is opened by its first word."""
-    for name in sorted(set(names)):
-        done = connection.execute(update(account).where(account.c.account == name).values(heard_at=now))
-        if not done.rowcount:
-            connection.execute(insert(account), {"account": name, "child": 0, "received_at": now, "heard_at": now})
+    rows = [{"account": name, "child": 0, "received_at": now, "heard_at": now} for name in sorted(set(names))]
+    if rows:
+        connection.execute(insert_missing(connection, account), rows)
+        connection.execute(update(account).where(account.c.account.in_(names)).values(heard_at=now))
 
 
 def register(connection: Connection, clock: SystemClock, name: str, owner: str, *, child: bool) -> None:

@@ -82,6 +82,8 @@ class Batch:
         self._deleted = scopes.of_accounts(self.connection, mine)
         wanted = select(seen).where(seen.c.account.in_(mine), seen.c.interaction.in_(set(self.interactions)))
         self._seen = {(row.account, row.interaction, row.part): row.answer for row in self.connection.execute(wanted)}
+        if self.policy is not None:
+            self._households = household.of_accounts(self.connection, self.policy, mine)
 
     def record(self, store: str, kind: str, origin: Origin, *, position: int = 0, **fields: Any) -> None:
         """Add a record of that kind."""
@@ -118,11 +120,11 @@ class Batch:
         kind = Stored if answer == Stored.name else Forgotten
         self.send(kind(id=new_id(), interaction=origin.interaction, part=part), origin, origin.interaction)
 
-    def flush(self) -> None:
-        """Write the rows, so that a query of this transaction finds them."""
-        for table, rows in self._rows.items():
-            self.seal.insert(self.connection, table, rows)
-        self._rows.clear()
+    def flush(self, *tables: Table) -> None:
+        """Write the rows, or those of these tables, so that a query of this transaction finds them."""
+        for table in tables or list(self._rows):
+            if rows := self._rows.pop(table, None):
+                self.seal.insert(self.connection, table, rows)
 
     def deleted(self, origin: Origin) -> bool:
         """Whether a deletion covers the interaction."""

@@ -157,8 +157,8 @@ def _add_changes(commands: Commands) -> None:
 
     register = commands.add_parser("register", parents=_shared("data"), help="give a device to an account")
     register.set_defaults(command="change.register")
-    register.add_argument("device")
-    register.add_argument("--account", required=True)
+    register.add_argument("device", help="its name; or - for lines of DEVICE ACCOUNT on standard input")
+    register.add_argument("--account")
     register.add_argument("--child", action="store_true", help="the account is a child's")
 
     advance = commands.add_parser("advance", parents=_shared("data", "json"), help="set the simulated clock forward")

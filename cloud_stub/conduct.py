@@ -37,8 +37,8 @@ class Memory:
 
     def actions(self, account: str, kind: str) -> list[Mapping[str, Any]]:
         """Records of that kind of action, newest first."""
-        self._batch.flush()
         table = RECORDS["actions", kind]
+        self._batch.flush(table)
         newest = select(table).where(table.c.account == account).order_by(table.c.interaction.desc())
         rows = self._batch.seal.opened(table, self._batch.connection.execute(newest).mappings())
         return [{name: row[name] for name in fields(table)} for row in rows if row["seal"] is None]

@@ -18,7 +18,7 @@ def take(batch: Batch, message: Incoming, origin: Origin) -> None:
     """Store and answer one recording's event. Raises ValueError where it is no recording."""
     _check_flac(message.payload)
     transcript = RECORDS["primary", "transcript"]
-    batch.flush()
+    batch.flush(transcript)
     mine = and_(transcript.c.account == origin.account, transcript.c.interaction == origin.interaction)
     at = batch.connection.execute(select(transcript.c.at).where(mine)).scalar()
     origin = alone(origin) if at is None else replace(origin, at=at)
@@ -33,7 +33,6 @@ def take(batch: Batch, message: Incoming, origin: Origin) -> None:
         before = "stored"
         batch.record("primary", "recording", origin, flac=message.payload)
         batch.mark(origin, "recording", before)
-        batch.flush()
         sample(batch, origin)
     batch.answer(origin, "recording", before)
 
@@ -42,12 +41,12 @@ def sample(batch: Batch, origin: Origin) -> None:
     """Copy the recording to the training corpus once both it and the sampled transcript are there."""
     if not batch.household(origin.account).use_for_improvement:
         return
-    batch.flush()
     recording, copy, chosen = (
         RECORDS["primary", "recording"],
         RECORDS["training", "recording"],
         RECORDS["training", "transcript"],
     )
+    batch.flush(recording, chosen)
     picked = (
         select(recording)
         .join(chosen, and_(chosen.c.account == recording.c.account, chosen.c.interaction == recording.c.interaction))

@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     validate = actions.add_parser("validate", parents=[as_json], help="name every bad message; then exit code 1")
     validate.set_defaults(command=_later("contract", "validate"))
     validate.add_argument("file", metavar="FILE|-", help="lines of mosquitto_sub -F '%%t %%x'; - is standard input")
+    _add_fleet(commands, as_json)
     effective = commands.add_parser(
         "settings", parents=[on_wire, in_room, as_json], help="what holds, and where it comes from"
     )
@@ -103,6 +104,37 @@ def _add_tracing(commands: Any) -> None:
     pace = replay.add_mutually_exclusive_group()
     pace.add_argument("--speed", type=_positive, default=1.0, metavar="N", help="so many times as fast (default 1)")
     pace.add_argument("--fast", action="store_true", help="without its pauses")
+
+
+def _add_fleet(commands: Any, as_json: argparse.ArgumentParser) -> None:
+    fleet = commands.add_parser("fleet", parents=[as_json], help="many devices from one process, for load")
+    fleet.set_defaults(command=_later("fleet", "fleet"))
+    fleet.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
+    for name, kind, default, text in (
+        ("devices", "count", "100", "so many devices, three to a household"),
+        ("interactions", "count", "1000", "say so much, all together"),
+        ("rate", "rate", "100/s", "so many interactions a second, in the mean"),
+        ("duplicates", "share", "0.02", "share that is sent twice"),
+        ("reordered", "share", "0.02", "share that is held back so that later ones overtake"),
+        ("disconnects", "share", "0.002", "share after which the device's connection is cut"),
+    ):
+        fleet.add_argument(
+            f"--{name}", type=_later_read("fleet", kind), default=default, metavar="N", help=f"{text} ({default})"
+        )
+    fleet.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed, the same households (1)")
+    fleet.add_argument("--trace", type=Path, metavar="FILE", help="say what was said in that trace")
+    fleet.add_argument(
+        "--households", action="store_true", help="print DEVICE ACCOUNT lines for cloud-stub register -, and stop"
+    )
+
+
+def _later_read(module: str, function: str) -> Callable[[str], Any]:
+    """A reader of an option's value, whose module is imported when there is one."""
+
+    def read(text: str) -> Any:
+        return getattr(importlib.import_module(f"device.commands.{module}"), function)(text)
+
+    return read
 
 
 def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:

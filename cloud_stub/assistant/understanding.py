@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hassil import Intents, RecognizeResult, recognize_all
 
+from cloud_stub.assistant.candidates import Candidates
+
 TEMPLATES = Path(__file__).parent.parent / "intents"
 
 #: A minute of fast speech. Matching takes longer than linear time, so what is longer is not looked at.
@@ -47,6 +49,7 @@ class Understanding:
         if not paths:
             raise ValueError(f"{folder} holds no sentence templates. Expected one YAML file a family of requests.")
         self.intents = Intents.from_files(paths)
+        self._candidates = Candidates(self.intents)
 
     def understand(self, text: str) -> Understood | None:
         """The best reading of the text, or None where no template fits it or it is longer than MAX_WORDS."""
@@ -56,9 +59,10 @@ class Understanding:
         words = text.lower().split()
         if not words or len(words) > MAX_WORDS:
             return None
+        text = " ".join(text.split())
         readings = [
             reading
-            for reading in recognize_all(" ".join(text.split()), self.intents)
+            for reading in recognize_all(text, self._candidates.of(text))
             if _keeps_words_whole(reading, frozenset(words))
         ]
         if not readings:

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from dataclasses import asdict
 
 from cloud_stub import accounts, wishes
@@ -63,11 +64,26 @@ def settings(options: argparse.Namespace) -> int:
 
 
 def register(options: argparse.Namespace) -> int:
-    """Give a device to an account."""
+    """Give a device to an account, or many, all or none, to the accounts that standard input names."""
+    if options.device == "-":
+        pairs = [_pair(line) for line in sys.stdin.read().splitlines() if line.strip()]
+    elif options.account is None:
+        raise CloudError(f"whose is it? Write: cloud-stub register {options.device} --account NAME")
+    else:
+        pairs = [(options.device, options.account)]
     with opened(options, create=True) as house, house.stores.write() as connection:
-        accounts.register(connection, house.clock, options.device, options.account, child=options.child)
-    print(f"{options.device} belongs to {options.account}; from now on only registered devices are listened to")
+        for device, account in pairs:
+            accounts.register(connection, house.clock, device, account, child=options.child)
+    said = f"{pairs[0][0]} belongs to {pairs[0][1]}" if len(pairs) == 1 else f"{len(pairs)} devices are registered"
+    print(f"{said}; from now on only registered devices are listened to")
     return 0
+
+
+def _pair(line: str) -> tuple[str, str]:
+    match line.split():
+        case [device, account]:
+            return device, account
+    raise CloudError(f"{line[:100]!r} does not name a device and an account. Write: kitchen alice")
 
 
 def advance(options: argparse.Namespace) -> int:

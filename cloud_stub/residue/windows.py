@@ -50,7 +50,10 @@ def of_text(text: str) -> Windows:
     - Base64 at its three alignments: nine bytes of the UTF-8 make twelve characters that depend on nothing beside them.
       Of base64 that is wrapped into lines, what lies within a line is found.
     """
-    found = {window for start in _starts(text) for window in _forms(text[start : start + WINDOW])}
+    if text.isascii() and _quoted(text, ascii_only=True) == text.encode():
+        found = _plain_forms(text)
+    else:
+        found = {window for start in _starts(text) for window in _forms(text[start : start + WINDOW])}
     return np.frombuffer(b"".join(sorted(found)), np.uint8).reshape(-1, WINDOW)
 
 
@@ -89,6 +92,20 @@ def _starts(text: str) -> Iterator[int]:
     for start in words[: 1 - _GROUP]:
         if len(_utf8(text[start : start + WINDOW])) >= WINDOW:
             yield start
+
+
+def _plain_forms(text: str) -> set[bytes]:
+    """The same windows of a text of ASCII characters that need no quoting: cut from the whole of each form at once."""
+    plain, little = text.encode(), text.encode("utf-16-le")
+    base64 = [b64encode(plain[skipped:]) for skipped in range(3)]
+    found = set()
+    for start in _starts(text):
+        found.add(plain[start : start + WINDOW])
+        found.add(little[2 * start : 2 * start + WINDOW])
+        for place in range(start, start + 3):
+            whole = place // 3 * 4
+            found.add(base64[place % 3][whole : whole + WINDOW])
+    return found
 
 
 def _forms(ahead: str) -> Iterator[bytes]:

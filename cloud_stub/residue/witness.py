@@ -61,9 +61,9 @@ class Witness:
         """Add the fingerprints of everything that the batch stores, to the batch."""
         found = []
         for origin, fields in batch.words.items():
-            texts = _texts(fields)
-            short = " ".join(name for name, text in texts.items() if windows.too_short(text))
-            found.append((origin, WORDS, _joined([windows.of_text(text) for text in texts.values()]), short))
+            texts = {name: windows.of_text(text) for name, text in _texts(fields).items()}
+            short = " ".join(name for name, some in texts.items() if not len(some))
+            found.append((origin, WORDS, _joined(texts.values()), short))
         found += [(origin, SOUND, sounds.windows_of(flac), "") for origin, flac in batch.sounds.items()]
         batch.words.clear()
         batch.sounds.clear()
@@ -150,7 +150,7 @@ def _texts(fields: dict[str, str]) -> dict[str, str]:
     return own
 
 
-def _joined(found: list[Windows]) -> Windows:
+def _joined(found: Iterable[Windows]) -> Windows:
     return np.concatenate([np.empty((0, windows.WINDOW), np.uint8), *found])
 
 

@@ -1,5 +1,6 @@
 """The household's settings: parameters of the active policy, and what changing one of them touches."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,8 +33,19 @@ class Household:
 
 def of(connection: Connection, policy: Policy, account: str) -> Household:
     """The account's settings."""
-    mine = select(setting.c.name, setting.c.value).where(setting.c.account == account)
-    own = {row.name: row.value for row in connection.execute(mine)}
+    return of_accounts(connection, policy, [account])[account]
+
+
+def of_accounts(connection: Connection, policy: Policy, names: Iterable[str]) -> dict[str, Household]:
+    """The settings of several accounts, by account."""
+    own: dict[str, dict[str, str]] = {name: {} for name in names}
+    mine = select(setting.c.account, setting.c.name, setting.c.value).where(setting.c.account.in_(own))
+    for row in connection.execute(mine):
+        own[row.account][row.name] = row.value
+    return {name: _household(policy, values) for name, values in own.items()}
+
+
+def _household(policy: Policy, own: Mapping[str, str]) -> Household:
     values = policy.settings | {name: value for name, value in own.items() if name in SETTINGS}
     return Household(
         auto_delete=values["auto_delete"],
