@@ -276,6 +276,7 @@ def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False
         chosen.broker,
         speech_models.load(speech_models.locate(chosen.model)),
         wake_word=chosen.wake_word,
+        sensitivity=chosen.sensitivity,
         voice=voice,
         bounds=chosen.bounds,
         tls=chosen.tls,

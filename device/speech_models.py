@@ -24,6 +24,10 @@ class SpeechModel:
     vosk_model: Any
     """The `vosk.Model`."""
 
+    def knows(self, word: str) -> bool:
+        """Whether the word is in the model's vocabulary, so that it can be heard."""
+        return bool(self.vosk_model.vosk_model_find_word(word) >= 0)
+
 
 def locate(name_or_path: str | None = None) -> Path:
     """The folder of a model: None or "echo-small-en" is the one that ships, anything else a path.
