@@ -127,7 +127,7 @@ class Hearing:
             piece = self._recent.piece(self._read, BLOCK)
             self._read += piece.size
             if self._utterance is not None:
-                if outcome := self._utterance.accept(piece):
+                if outcome := self._utterance.accept(piece, voice=self._read < self._until):
                     yield self._idle(outcome)
             else:
                 wake = self._wake_word.accept(piece)
