@@ -21,6 +21,7 @@ from device.wake_word import SENSITIVITY, Wake, WakeWord
 
 KEPT = 3 * SAMPLE_RATE  # samples of sound that can be read again while no utterance is open
 BEFORE = 4 * SAMPLE_RATE // 10  # samples before a voice is noticed that are listened to: speech may begin softly
+TRAIL = 3 * SAMPLE_RATE // 10  # samples after its last word in which a voice still belongs to a request
 AFTER = 6 * SAMPLE_RATE // 10  # samples after a voice that are listened to: the wake word is not sure before
 REFRACTORY = SAMPLE_RATE  # samples after a wake word in which none is taken for another call
 
@@ -149,5 +150,7 @@ class Hearing:
         if isinstance(outcome, Heard):
             self._refractory, ended = ended + REFRACTORY, outcome.speech_end
         self._read = self._earliest = max(ended, self._recent.start)
+        if self._until - AFTER <= ended + TRAIL:  # nobody has spoken since
+            self._until = self._read
         self._wake_word.move(self._read)
         return outcome

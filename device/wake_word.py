@@ -13,6 +13,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from device.audio_source import BLOCK, SAMPLE_RATE, Block
 from device.errors import EchoError
 from device.speech_models import SpeechModel
@@ -35,7 +37,8 @@ DECOYS = {
 }  # fmt: skip
 WAKE_WORDS = tuple(DECOYS)
 """Those that the shipped model was trained to hear; another model may know others."""
-RENEW = 600 * SAMPLE_RATE  # samples: Vosk counts in 32 bits and starts anew itself after about this long
+RENEW = 4 * SAMPLE_RATE  # samples of speech without a pause until the recogniser begins anew: it slows down threefold
+OVERLAP = 6 * SAMPLE_RATE // 5  # samples that it then hears again: a wake word may be in them
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,11 @@ class WakeWord:
 
     def reset(self) -> None:
         """Forget what was heard; the count of samples goes on."""
-        import vosk  # noqa: PLC0415 - loads Kaldi
-
-        self._recogniser: Any = vosk.KaldiRecognizer(self._model.vosk_model, SAMPLE_RATE, self._grammar)
-        self._recogniser.SetWords(True)
+        self._recogniser: Any = None  # made when there is something to hear
         self._began = self.position
         self._standing = 0  # samples for which the partial result has held the word
         self._unseen = 0  # samples since the last look at it
+        self._tail: list[Block] = []  # what it has heard
 
     def move(self, position: int) -> None:
         """Begin anew at `position` in the stream."""
@@ -86,25 +87,46 @@ class WakeWord:
     def accept(self, block: Block) -> Wake | None:
         """Listen to the next samples, int16 of shape (n,). Return the wake word if it is now sure."""
         self.position += block.size
+        if self._recogniser is None:
+            self._recogniser = self._new()
         if self._recogniser.AcceptWaveform(block.tobytes()):  # quiet after speech, or a long quiet
             wake = self._confirm(self._recogniser.Result())
-            self._standing = self._unseen = 0
-            if self.position - self._began > RENEW:
-                self.reset()
+            self.reset()
             return wake
+        self._tail.append(block)
         self._unseen += block.size
         if self._unseen < LOOK:
             return None
         guess = json.loads(self._recogniser.PartialResult()).get("partial", "")
         self._standing = self._standing + self._unseen if self._word in guess.split() else 0
         self._unseen = 0
-        return self.finish() if self._standing >= PERSISTS * SAMPLE_RATE else None
+        if self._standing >= PERSISTS * SAMPLE_RATE:
+            return self.finish()
+        if self.position - self._began >= RENEW and not self._standing:
+            self._renew()
+        return None
 
     def finish(self) -> Wake | None:
         """Decide on what was heard so far, as at the end of a stream, and begin anew."""
-        wake = self._confirm(self._recogniser.FinalResult())
+        wake = self._confirm(self._recogniser.FinalResult()) if self._recogniser is not None else None
         self.reset()
         return wake
+
+    def _renew(self) -> None:
+        """Begin anew, a little earlier in the stream."""
+        again = np.concatenate(self._tail)[-OVERLAP:]
+        self.reset()
+        self._began -= again.size
+        self._tail = [again]
+        self._recogniser = self._new()
+        self._recogniser.AcceptWaveform(again.tobytes())
+
+    def _new(self) -> Any:
+        import vosk  # noqa: PLC0415 - loads Kaldi
+
+        recogniser = vosk.KaldiRecognizer(self._model.vosk_model, SAMPLE_RATE, self._grammar)
+        recogniser.SetWords(True)
+        return recogniser
 
     def _confirm(self, result: str) -> Wake | None:
         """The last wake word in a result that lasts as long as one does and is sure enough."""
