@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     effective.set_defaults(command=_later("settings", "show"))
     effective.add_argument("--init", action="store_true", help="write a commented file to start from")
 
+    _add_models(commands, as_json)
     microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs, each with its level")
     microphones.set_defaults(command=_microphones)
     microphones.add_argument("--seconds", type=float, default=1.0, metavar="S", help="listen so long to each (1 s)")
@@ -88,6 +89,20 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", parents=[on_wire, in_room, as_json], help="check what a first start needs")
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_models(commands: Any, as_json: argparse.ArgumentParser) -> None:
+    from device.official_models import SITE  # noqa: PLC0415
+
+    site = argparse.ArgumentParser(add_help=False)
+    site.add_argument("--online", action="store_true", help="look at the newest list, not at the one that ships")
+    site.add_argument("--site", default=SITE, metavar="URL", help=f"a mirror of {SITE}")
+    models = commands.add_parser("models", parents=[site, as_json], help="the speech models that there are")
+    models.set_defaults(command=_later("models", "show"))
+    kinds = models.add_subparsers(metavar="COMMAND")
+    download = kinds.add_parser("download", parents=[site], help="fetch an official one")
+    download.set_defaults(command=_later("models", "download"))
+    download.add_argument("name", metavar="NAME")
 
 
 def _add_tracing(commands: Any) -> None:
@@ -313,6 +328,7 @@ def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False
         chosen.broker,
         speech_models.load(speech_models.locate(chosen.model)),
         wake_word=chosen.wake_word,
+        sensitivity=chosen.sensitivity,
         voice=voice,
         bounds=chosen.bounds,
         tls=chosen.tls,

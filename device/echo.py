@@ -42,6 +42,7 @@ from device.switches import Switches
 from device.uplink import Uplink
 from device.utterance import Mistaken
 from device.voice import Voice
+from device.wake_word import SENSITIVITY
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Echo:
         model: SpeechModel,
         *,
         wake_word: str = "alexa",
+        sensitivity: int = SENSITIVITY,
         voice: bool = False,
         show: Callable[[Attention], None] = lambda _: None,
         say: Callable[[Exchange], None] = lambda _: None,
@@ -82,7 +84,8 @@ class Echo:
         self.injected: deque[Sequence[Block]] = deque()
         """Sounds that came by control and wait to be heard."""
         self._model = model
-        self._hearing = Hearing(model, wake_word)
+        self._sensitivity = sensitivity
+        self._hearing = self._listener()
         self.keeping = Keeping(data / "devices" / device, bounds)
         self.outbox = self.keeping.outbox
         self.switches = Switches(data / "devices" / device)
@@ -127,7 +130,7 @@ class Echo:
 
     def listen(self, blocks: Iterable[Block], source: Source) -> None:
         """Hear `blocks` (int16, 20 ms each at 16 kHz) to their end: interactions go to the outbox as they are heard."""
-        hearing = Hearing(self._model, self.wake_word) if source == "injected" else self._hearing
+        hearing = self._listener() if source == "injected" else self._hearing
         already = len(self.exchanges)
         for number, block in enumerate(blocks):
             self._hear(hearing, block, source)
@@ -260,6 +263,9 @@ class Echo:
                 last_heard=self.exchanges[-1].interaction.at if self.exchanges else None,
             )
         )
+
+    def _listener(self) -> Hearing:
+        return Hearing(self._model, self.wake_word, self._sensitivity)
 
     def _rest(self) -> None:
         """Go to the state of a device that does not speak.

@@ -23,6 +23,7 @@ from device.connection import Tls
 from device.errors import EchoError
 from device.keeping import Bounds
 from device.outbox import LONGEST, MOST_BYTES
+from device.wake_word import SENSITIVITY, WAKE_WORDS
 
 ENVIRONMENT = "RESIDUAL_ECHO_"
 
@@ -119,9 +120,15 @@ class Settings:
     microphone: str | None = _setting(
         _text, None, "by name or a part of it; auto: the loudest; none: no microphone; without it the system's", "auto"
     )
-    wake_word: str = _setting(_text, "alexa", "the word that the device listens for")
+    wake_word: str = _setting(_text, "alexa", f"the word that the device listens for: {', '.join(WAKE_WORDS)}")
+    sensitivity: int = _setting(
+        _whole(0, 100), SENSITIVITY, "0 to 100: more hears more people, and more of what only sounds like the wake word"
+    )
     model: str | None = _setting(
-        _text, None, "a Vosk model, by name or folder; without it the small one that ships", "vosk-model-en-us-0.22"
+        _text,
+        None,
+        "a Vosk model, by name or folder; without it the small one that ships",
+        "vosk-model-small-en-us-0.15",
     )
     data: Path | None = _setting(_path, None, "the data folder; without it the user's own", "/var/lib/residual-echo")
     save_audio: Path | None = _setting(

@@ -22,7 +22,8 @@ class Transcriber:
 
     def __init__(self, model: SpeechModel) -> None:
         self._model = model
-        self.start()
+        self.words: list[Word] = []
+        """The words of the stretches that Vosk has ended; one time line in ms since `start`."""
 
     def start(self) -> None:
         """Begin anew: word times count from here."""
@@ -30,8 +31,7 @@ class Transcriber:
 
         self._recogniser: Any = vosk.KaldiRecognizer(self._model.vosk_model, SAMPLE_RATE)
         self._recogniser.SetWords(True)
-        self.words: list[Word] = []
-        """The words of the stretches that Vosk has ended; one time line in ms since `start`."""
+        self.words = []
 
     def accept(self, block: Block) -> bool:
         """Listen to the next samples, int16 of shape (n,). True at Vosk's end-point: quiet after speech."""

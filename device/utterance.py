@@ -18,6 +18,7 @@ from device.wake_word import Wake
 
 LEAD = 3 * SAMPLE_RATE // 10  # samples before the wake word, so that its first sound is whole
 WAIT = 3 * SAMPLE_RATE  # samples after the wake word in which a command may begin
+BEGINNING = SAMPLE_RATE  # samples from the beginning of a voice in which it must have become a word
 LONGEST = 15 * SAMPLE_RATE  # samples of a request in all
 
 
@@ -58,8 +59,11 @@ class Utterance:
         self._position = started_at
         self._sound: list[Block] = []
 
-    def accept(self, block: Block) -> Heard | Mistaken | None:
-        """Listen to the next samples, int16 of shape (n,). Return the outcome once it is over."""
+    def accept(self, block: Block, *, voice: bool = False) -> Heard | Mistaken | None:
+        """Listen to the next samples, int16 of shape (n,). Return the outcome once it is over.
+
+        `voice` is whether somebody may be speaking: words are known only a while after they have begun.
+        """
         self._sound.append(block)
         self._position += block.size
         paused = self._transcriber.accept(block)
@@ -67,7 +71,8 @@ class Utterance:
             return self.finish()
         if self._position - self._started_at >= LONGEST:
             return self.finish()
-        if self._position - self._wake.end >= WAIT and not self._transcriber.speaking():
+        waited = self._position - self._wake.end
+        if waited >= WAIT and (not voice or waited >= WAIT + BEGINNING) and not self._transcriber.speaking():
             return self.finish()
         return None
 

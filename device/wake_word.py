@@ -1,23 +1,44 @@
 """Hears the wake word in a stream of blocks.
 
-A Vosk recogniser that knows two words, the wake word and `[unk]`, listens all the time. Its guess at the sentence so
-far (the partial result) changes about every 0.24 s of sound, and the wake word comes and goes in it: digital silence
-alone can bring it up once. So a guess must stand for longer than one change, and then the recogniser is asked for its
-final word: how long the wake word lasted and how sure it is.
+A Vosk recogniser that knows the wake word, a few decoys and `[unk]`, listens. The decoys are what is often taken for
+the wake word ("a lexus"): where they are words of their own, they take what is theirs, and what lies between them and
+the wake word is heard with little confidence. A model that does not know them does without.
+
+The recogniser's guess at the sentence so far (the partial result) changes about every 0.24 s of sound, and the wake
+word comes and goes in it: digital silence alone can bring it up once. So a guess must stand for longer than one change,
+and then the recogniser is asked for its final word: how long the wake word lasted and how sure it is.
 """
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from device.audio_source import SAMPLE_RATE, Block
+import numpy as np
+
+from device.audio_source import BLOCK, SAMPLE_RATE, Block
 from device.errors import EchoError
 from device.speech_models import SpeechModel
 
 PERSISTS = 0.30  # seconds that the word must stand in the partial result: more than one change of it
 SHORTEST, LONGEST = 0.2, 1.2  # seconds that a spoken wake word lasts
-CONFIDENCE = 0.5  # of 1; a measure of the decoder, not a probability: nearly all that pass have 1.0
-RENEW = 600 * SAMPLE_RATE  # samples: Vosk counts in 32 bits and starts anew itself after about this long
+SENSITIVITY = 50  # of 100
+LOOK = 3 * BLOCK  # samples from one look at the partial result to the next: it changes every twelfth block
+
+#: What is taken for a wake word, most of it heard on recordings and on synthesised talk.
+DECOYS = {
+    "alexa": (
+        "alexis", "lexus", "lexicon", "legacy", "alexander", "alexandra", "lexington", "licenses", "flexible",
+        "excellent", "annexes", "complex", "alexi", "lexis", "lexi", "alexia", "alexus", "elixir", "alaska", "relax",
+        "election", "texas", "electric", "lecture", "lesser", "luxury", "reflex", "index", "legend",
+    ),
+    "computer": ("computers", "commuter", "compute", "competitor", "pewter"),
+    "echo": ("echoes", "gecko", "ago", "ecology", "deco"),
+    "amazon": ("amazing", "amazons", "amazed", "maze"),
+}  # fmt: skip
+WAKE_WORDS = tuple(DECOYS)
+"""Those that the shipped model was trained to hear; another model may know others."""
+RENEW = 4 * SAMPLE_RATE  # samples of speech without a pause until the recogniser begins anew: it slows down threefold
+OVERLAP = 6 * SAMPLE_RATE // 5  # samples that it then hears again: a wake word may be in them
 
 
 @dataclass(frozen=True)
@@ -38,49 +59,74 @@ class WakeWord:
     Raises EchoError if the word is not in the model's vocabulary: it could never be heard.
     """
 
-    def __init__(self, model: SpeechModel, word: str = "alexa", confidence: float = CONFIDENCE) -> None:
-        if model.vosk_model.vosk_model_find_word(word) < 0:
+    def __init__(self, model: SpeechModel, word: str = "alexa", sensitivity: int = SENSITIVITY) -> None:
+        if not model.knows(word):
             raise EchoError(f"The model {model.name!r} does not know the word {word!r}. Choose another wake word.")
         self._model = model
         self._word = word
-        self._confidence = confidence
+        decoys = (decoy for decoy in DECOYS.get(word, ()) if model.knows(decoy))
+        self._grammar = json.dumps([word, *decoys, "[unk]"])
+        self._confidence = 1 - sensitivity / 100
         self.position = 0
         """Samples of the stream so far, heard or skipped."""
         self.reset()
 
     def reset(self) -> None:
         """Forget what was heard; the count of samples goes on."""
-        import vosk  # noqa: PLC0415 - loads Kaldi
-
-        grammar = json.dumps([self._word, "[unk]"])
-        self._recogniser: Any = vosk.KaldiRecognizer(self._model.vosk_model, SAMPLE_RATE, grammar)
-        self._recogniser.SetWords(True)
+        self._recogniser: Any = None  # made when there is something to hear
         self._began = self.position
         self._standing = 0  # samples for which the partial result has held the word
+        self._unseen = 0  # samples since the last look at it
+        self._tail: list[Block] = []  # what it has heard
 
-    def skip(self, samples: int) -> None:
-        """Pass over `samples` (back if negative) that somebody else listens to, and begin anew after them."""
-        self.position += samples
+    def move(self, position: int) -> None:
+        """Begin anew at `position` in the stream."""
+        self.position = position
         self.reset()
 
     def accept(self, block: Block) -> Wake | None:
         """Listen to the next samples, int16 of shape (n,). Return the wake word if it is now sure."""
         self.position += block.size
+        if self._recogniser is None:
+            self._recogniser = self._new()
         if self._recogniser.AcceptWaveform(block.tobytes()):  # quiet after speech, or a long quiet
             wake = self._confirm(self._recogniser.Result())
-            self._standing = 0
-            if self.position - self._began > RENEW:
-                self.reset()
+            self.reset()
             return wake
+        self._tail.append(block)
+        self._unseen += block.size
+        if self._unseen < LOOK:
+            return None
         guess = json.loads(self._recogniser.PartialResult()).get("partial", "")
-        self._standing = self._standing + block.size if self._word in guess.split() else 0
-        return self.finish() if self._standing >= PERSISTS * SAMPLE_RATE else None
+        self._standing = self._standing + self._unseen if self._word in guess.split() else 0
+        self._unseen = 0
+        if self._standing >= PERSISTS * SAMPLE_RATE:
+            return self.finish()
+        if self.position - self._began >= RENEW and not self._standing:
+            self._renew()
+        return None
 
     def finish(self) -> Wake | None:
         """Decide on what was heard so far, as at the end of a stream, and begin anew."""
-        wake = self._confirm(self._recogniser.FinalResult())
+        wake = self._confirm(self._recogniser.FinalResult()) if self._recogniser is not None else None
         self.reset()
         return wake
+
+    def _renew(self) -> None:
+        """Begin anew, a little earlier in the stream."""
+        again = np.concatenate(self._tail)[-OVERLAP:]
+        self.reset()
+        self._began -= again.size
+        self._tail = [again]
+        self._recogniser = self._new()
+        self._recogniser.AcceptWaveform(again.tobytes())
+
+    def _new(self) -> Any:
+        import vosk  # noqa: PLC0415 - loads Kaldi
+
+        recogniser = vosk.KaldiRecognizer(self._model.vosk_model, SAMPLE_RATE, self._grammar)
+        recogniser.SetWords(True)
+        return recogniser
 
     def _confirm(self, result: str) -> Wake | None:
         """The last wake word in a result that lasts as long as one does and is sure enough."""

@@ -115,7 +115,7 @@ def test_a_wake_word_and_then_nothing_is_an_empty_request_of_three_seconds(model
 def test_a_request_ends_after_fifteen_seconds_at_the_latest(model: SpeechModel) -> None:
     call, command = pieces(model, TODAY)
     (heard, *_) = requests(hear(model, room(1), call, *[command] * 15, room(2)))
-    assert heard.sound.size == 15 * SAMPLE_RATE
+    assert 0 <= heard.sound.size - 15 * SAMPLE_RATE < BLOCK
     assert heard.transcript.text.startswith(TODAY)
 
 

@@ -1,0 +1,89 @@
+"""What benchmarks.hearing lets the device hear: clips with what is said in them.
+
+Who calls, is to be heard; what is said to nobody, is not. People's coffee orders begin with no wake word: they are said
+to nobody, and once more after a push of the button, for their words.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from benchmarks import voices
+from device.audio_source import Recording
+
+HERE = Path(__file__).parent
+COMMANDS = (HERE / "hearing_commands.txt").read_text("utf-8").splitlines()
+TALK = (HERE / "hearing_talk.txt").read_text("utf-8").splitlines()
+CALLS = 26  # calls by voices: every voice, most at more than one pace
+TIMES = (2, 4)  # voices that say each command, and each sentence of the talk
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording: its samples are at 16 kHz, int16, shape (n,)."""
+
+    transcript: str
+    sound: NDArray[np.int16]
+    pushed: bool = False
+    """Said after a push of the button instead of a wake word."""
+
+
+def synthesised(wake_word: str, folder: Path, part: int = 1) -> dict[str, list[Clip]]:
+    """Voices not in training; every `part`-th text. What they said is kept in `folder`."""
+    commands = [f"{wake_word} {command}" for command in COMMANDS[::part]]
+    said = {
+        "voices: calls": ([wake_word], CALLS),
+        "voices: commands": (commands, TIMES[0]),
+        "voices: talk": (TALK[::part], TIMES[1]),
+    }
+    return {
+        name: [Clip(text if name != "voices: talk" else "", sound) for text, sound in voices.say(texts, times, folder)]
+        for name, (texts, times) in said.items()
+    }
+
+
+def people(folder: Path, wake_word: str) -> dict[str, list[Clip]]:
+    """The dev part of people's recordings, never trained on."""
+    sets: dict[str, list[Clip]] = {}
+    for kind, clip in _table(folder, folder / "transcripts.tsv", "dev"):
+        orders = kind == "coffee_orders"
+        name = "calls" if clip.transcript == wake_word else "coffee orders" if orders else "other words"
+        sets.setdefault(f"people: {name}", []).append(clip)
+        if orders:
+            sets.setdefault("people: orders, pushed", []).append(_pushed(clip))
+    return sets
+
+
+def of_folder(folder: Path, table: Path, *, pushed: bool) -> dict[str, list[Clip]]:
+    """Any recordings; with `pushed`, sentences without a wake word are measured after a push of the button, too."""
+    clips = [clip for _, clip in _table(folder, table)]
+    again = [_pushed(clip) for clip in clips] if pushed else []
+    return {str(folder): clips} | ({f"{folder}, pushed": again} if again else {})
+
+
+def _pushed(clip: Clip) -> Clip:
+    """The same after a push of the button, half a second before the voice begins."""
+    loud = np.flatnonzero(np.abs(clip.sound) > 0.1 * np.abs(clip.sound).max())
+    return Clip(clip.transcript, clip.sound[max(0, loud[0] - 8_000) :], pushed=True)
+
+
+def _table(folder: Path, table: Path, split: str | None = None) -> Iterator[tuple[str, Clip]]:
+    """The clips of a table (columns file, transcript), each with the name of its folder. Raises EchoError."""
+    with table.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if split is None or row["split"] == split:
+                path = folder / row["file"]
+                yield path.parent.name, Clip(" ".join(row["transcript"].lower().split()), _read(path))
+
+
+def _read(path: Path) -> NDArray[np.int16]:
+    with soundfile.SoundFile(path) as sound:
+        if sound.samplerate == 16_000 and sound.channels == 1:
+            samples: NDArray[np.int16] = sound.read(dtype="int16")
+            return samples
+    return np.concatenate(list(Recording(path, tail_s=0)))
