@@ -1,0 +1,55 @@
+"""`python -m device.model_building`: makes a model from its recipe, or goes on where it was interrupted."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from device.errors import EchoError
+from device.model_building import recipe
+from device.model_building.build import Place, build
+
+
+def main() -> int:
+    """Returns the exit code: 0, or 2 for an error that the person can mend."""
+    parser = argparse.ArgumentParser(prog="python -m device.model_building", description=__doc__)
+    parser.add_argument("--recipe", type=Path, default=recipe.DEFAULT, metavar="FILE")
+    parser.add_argument("--work", type=Path, default=Path("build/model"), metavar="DIR", help="what is kept between runs")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the model (default: its name, in the work folder)")
+    parser.add_argument("--templates", type=Path, metavar="DIR", help="sentence templates (default: the speaker's own)")
+    given = os.environ.get("RESIDUAL_ECHO_RECORDINGS")
+    parser.add_argument(
+        "--recordings", type=Path, metavar="DIR", default=Path(given) if given else None, help="people's recordings"
+    )
+    parser.add_argument(
+        "--unheard", action="store_true", help="learn no sentence of a person: measures what an unheard voice gets"
+    )
+    options = parser.parse_args()
+    began = time.monotonic()
+    try:
+        chosen = recipe.read(options.recipe)
+        if options.unheard:
+            people = msgspec.structs.replace(chosen.people, sentences=0)
+            chosen = msgspec.structs.replace(chosen, name=f"{chosen.name}-unheard", people=people)
+        out = options.out or options.work / chosen.name
+        build(chosen, Place(options.work, options.templates or templates(), options.recordings), out)
+    except EchoError as error:
+        print(f"model_building: {error}", file=sys.stderr)
+        return 2
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
+    print(f"{out}: {size:.2f} MB, after {(time.monotonic() - began) / 60:.1f} minutes")
+    return 0
+
+
+def templates() -> Path:
+    """The folder of the speaker's own sentence templates."""
+    import cloud_stub  # noqa: PLC0415
+
+    return Path(str(cloud_stub.__file__)).parent / "intents"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
