@@ -53,11 +53,12 @@ def any_phones(sequences: Iterable[Sequence[int]], smoothing: float = 12.0) -> A
 class Transcripts:
     """The numerator: for each clip the phones in their order, some of which may be left out.
 
-    `phones` (clips, n) base phones; `may_skip` (clips, n) 1 where the phone before may be left out; `may_begin` and
+    `phones` (clips, n) base phones; `there` (clips, n) 0 where a clip has no more of them; `may_skip` (clips, n) 1 where the phone before may be left out; `may_begin` and
     `may_end` (clips, n) 1 where a path may begin and end.
     """
 
     phones: Any
+    there: Any
     may_skip: Any
     may_begin: Any
     may_end: Any
@@ -67,16 +68,17 @@ def transcripts(sequences: Sequence[Sequence[tuple[int, bool]]]) -> Transcripts:
     """From a list of (base phone, may be left out) for each clip."""
     longest = max(map(len, sequences))
     phones = torch.zeros(len(sequences), longest, dtype=torch.long)
-    may_skip, may_begin, may_end = (torch.zeros(len(sequences), longest) for _ in range(3))
+    there, may_skip, may_begin, may_end = (torch.zeros(len(sequences), longest) for _ in range(4))
     for i, sequence in enumerate(sequences):
         size = len(sequence)
         phones[i, :size] = torch.tensor([phone for phone, _ in sequence])
+        there[i, :size] = 1
         optional = torch.tensor([float(left_out) for _, left_out in sequence])
         may_skip[i, 2:size] = optional[1:-1]
         may_begin[i, 0] = may_end[i, size - 1] = 1
         if size > 1:
             may_begin[i, 1], may_end[i, size - 2] = optional[0], optional[-1]
-    return Transcripts(phones, may_skip, may_begin, may_end)
+    return Transcripts(phones, there, may_skip, may_begin, may_end)
 
 
 @torch.no_grad()
@@ -113,6 +115,7 @@ def transcript_posteriors(scores: Any, said: Transcripts) -> tuple[Any, Any, Any
     emitted = scores.gather(2, pdfs) + float(np.log(STAY))
     peak = emitted.amax(2, keepdim=True)
     likely = (emitted - peak).exp().clamp_min(TINY).transpose(0, 1).reshape(frames, clips, width, 2)
+    likely = likely * said.there[:, :, None]
     forward, scale = torch.empty_like(likely), torch.empty(frames, clips)
     now = torch.stack([said.may_begin, torch.zeros_like(said.may_begin)], 2) * likely[0]
     for t in range(frames):
