@@ -79,9 +79,23 @@ def _parser() -> argparse.ArgumentParser:
     microphones.set_defaults(command=_microphones)
     microphones.add_argument("--seconds", type=float, default=1.0, metavar="S", help="listen so long to each (1 s)")
 
+    _add_models(commands)
     doctor = commands.add_parser("doctor", parents=[on_wire, in_room, as_json], help="check what a first start needs")
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_models(commands: Any) -> None:
+    models = commands.add_parser("models", help="speech models: make one hear another vocabulary")
+    kinds = models.add_subparsers(required=True, metavar="COMMAND")
+    graph = kinds.add_parser("build-graph", help="the same voice training, another vocabulary: under a minute")
+    graph.set_defaults(command=_later("build_graph", "run"))
+    graph.add_argument("out", type=Path, metavar="DIR", help="a new folder for the model")
+    graph.add_argument("--templates", type=Path, metavar="DIR", help="sentence templates (default: the cloud's own)")
+    graph.add_argument(
+        "--pronunciations", type=Path, metavar="FILE", help="a line a word: WORD P H O N E S, as CMUdict"
+    )
+    graph.add_argument("--model", metavar="NAME|DIR", help="whose acoustic model (default: the one that ships)")
 
 
 def _add_tracing(commands: Any) -> None:

@@ -11,13 +11,16 @@ import msgspec
 from device.errors import EchoError
 from device.model_building import recipe
 from device.model_building.build import Place, build
+from device.model_building.model_folder import templates
 
 
 def main() -> int:
     """Returns the exit code: 0, or 2 for an error that the person can mend."""
     parser = argparse.ArgumentParser(prog="python -m device.model_building", description=__doc__)
     parser.add_argument("--recipe", type=Path, default=recipe.DEFAULT, metavar="FILE")
-    parser.add_argument("--work", type=Path, default=Path("build/model"), metavar="DIR", help="what is kept between runs")
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/model"), metavar="DIR", help="what is kept between runs"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the model (default: its name, in the work folder)")
     parser.add_argument("--templates", type=Path, metavar="DIR", help="sentence templates (default: the speaker's own)")
     given = os.environ.get("RESIDUAL_ECHO_RECORDINGS")
@@ -42,13 +45,6 @@ def main() -> int:
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
     print(f"{out}: {size:.2f} MB, after {(time.monotonic() - began) / 60:.1f} minutes")
     return 0
-
-
-def templates() -> Path:
-    """The folder of the speaker's own sentence templates."""
-    import cloud_stub  # noqa: PLC0415
-
-    return Path(str(cloud_stub.__file__)).parent / "intents"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from device.model_building import augmentation, features, lexicon, synthesis
 from device.model_building.augmentation import Placed
 from device.model_building.progress import Progress
-from device.model_building.recipe import Speech
+from device.model_building.recipe import Recipe, Speech
 from device.model_building.recordings import Recorded
 from device.model_building.sentences import Sentences
 from device.model_building.synthesis import Job
@@ -37,18 +37,18 @@ class _Reading:
     copies: int
 
 
-def speak(out: Path, speech: Speech, sentences: Sentences, seed: int, processes: int) -> None:
+def speak(out: Path, speech: Speech, sentences: Sentences, recipe: Recipe) -> None:
     """Sentences of one kind by one synthesiser, into the data set `out`."""
     synthesis.check([speech.engine])
-    chance = random.Random(f"{seed} {speech.text} {speech.engine}")  # noqa: S311 - no secret
-    draw = _drawn(speech.text, sentences, chance)
+    chance = random.Random(f"{recipe.seed} {speech.text} {speech.engine}")  # noqa: S311 - no secret
+    draw = _drawn(speech.text, sentences, recipe.words, chance)
     jobs = []
     for _ in range(speech.clips):
         job = Job(chance.getrandbits(40), draw(), speech.engine)
         talk = chance.random() < 0.4
-        babble = Job(chance.getrandbits(40), sentences.draw("talk", chance), "espeak") if talk else None
+        babble = Job(chance.getrandbits(40), sentences.babble(chance), "espeak") if talk else None
         jobs.append(_Speaking(job, speech.copies, babble))
-    _make(out, _spoken, jobs, processes)
+    _make(out, _spoken, jobs, recipe.processes)
 
 
 def read(out: Path, recorded: Sequence[Recorded], copies: int, seed: int, processes: int) -> None:
@@ -62,13 +62,15 @@ def keep_quiet(out: Path, clips: int, seed: int, processes: int) -> None:
     _make(out, _silent, [seed * 1_000_003 + i for i in range(clips)], processes)
 
 
-def _drawn(kind: str, sentences: Sentences, chance: random.Random) -> Callable[[], str]:
+def _drawn(kind: str, sentences: Sentences, words: Sequence[str], chance: random.Random) -> Callable[[], str]:
     if kind == "requests":
         return lambda: sentences.request(chance)
     if kind == "words":
-        known = sorted(sentences.vocabulary() | lexicon.extra_words())
+        known = sorted(sentences.vocabulary().union(words))
         every = sorted(word for word in lexicon.every_word() if 3 < len(word) < 10)
-        return lambda: " ".join(chance.choice(known if chance.random() < 0.5 else every) for _ in range(chance.randint(2, 6)))
+        return lambda: " ".join(
+            chance.choice(known if chance.random() < 0.5 else every) for _ in range(chance.randint(2, 6))
+        )
     return lambda: sentences.draw(kind, chance)
 
 

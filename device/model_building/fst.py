@@ -73,7 +73,9 @@ def write_lookahead(hcl: Fst, grammar: Fst, folder: Path) -> dict[int, int]:
 
 def _plugin(folder: Path) -> None:
     """OpenFst opens the look-ahead type under a name that Debian does not give to the library it ships."""
-    libraries = sorted(Path("/usr/lib").glob("*/libfstlookahead.so*")) + sorted(Path("/usr/lib").glob("libfstlookahead.so*"))
+    libraries = sorted(Path("/usr/lib").glob("*/libfstlookahead.so*")) + sorted(
+        Path("/usr/lib").glob("libfstlookahead.so*")
+    )
     if libraries:
         (folder / "olabel_lookahead-fst.so").symlink_to(libraries[0])
 

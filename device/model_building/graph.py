@@ -15,7 +15,7 @@ import msgspec
 from device.model_building.fst import Fst, write_lookahead
 from device.model_building.language_model import UNKNOWN, ngram
 from device.model_building.lexicon import Pronunciation
-from device.model_building.phones import DECODER, POSITIONS, SILENCE, SPEECH, forward_id, in_word, loop_id
+from device.model_building.phones import DECODER, SILENCE, SPEECH, forward_id, in_word, loop_id, word_boundaries
 
 MODEL_CONF = """--min-active=200
 --max-active=3000
@@ -80,9 +80,7 @@ def write(
     # One unused transition id: no word needs to be told apart by a disambiguation symbol.
     (folder / "disambig_tid.int").write_text(f"{2 * len(DECODER) + 1}\n")
     (folder / "phones").mkdir(exist_ok=True)
-    kinds = ["nonword", *(POSITIONS[phone[-1]] for phone in DECODER[1:])]
-    lines = (f"{number} {kind}\n" for number, kind in enumerate(kinds, 1))
-    (folder / "phones" / "word_boundary.int").write_text("".join(lines))
+    (folder / "phones" / "word_boundary.int").write_text(word_boundaries())
 
 
 def _hcl(lexicon: Mapping[str, Sequence[Pronunciation]], numbers: Mapping[str, int], options: GraphOptions) -> Fst:

@@ -15,8 +15,6 @@ from device.model_building.phones import NUMBER, SILENCE
 Pronunciation = tuple[str, ...]
 
 OWN = Path(__file__).parent / "pronunciations.txt"
-WORDS = Path(__file__).parent / "words.txt"
-"""Words that are known although no template has them."""
 
 _VOICED_ENDS = {"S": "IH Z", "Z": "IH Z", "SH": "IH Z", "CH": "IH Z", "P": "S", "T": "S", "K": "S", "F": "S", "TH": "S"}
 
@@ -36,11 +34,6 @@ def lexicon(words: Iterable[str], own: Path = OWN) -> dict[str, list[Pronunciati
 def every_word() -> dict[str, list[Pronunciation]]:
     """All of CMUdict, as `lexicon` gives it: random words of it teach phones, not vocabulary."""
     return {word: ways for word in _cmudict() if word.isalpha() and (ways := _looked_up(word))}
-
-
-def extra_words(path: Path = WORDS) -> frozenset[str]:
-    """The words of `words.txt`."""
-    return frozenset(path.read_text("utf-8").split())
 
 
 def _looked_up(word: str) -> list[Pronunciation]:

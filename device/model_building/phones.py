@@ -46,3 +46,9 @@ def loop_id(decoder_phone: str) -> int:
 def forward_id(decoder_phone: str) -> int:
     """The transition id of a phone's first frame."""
     return 2 * DECODER_NUMBER[decoder_phone]
+
+
+def word_boundaries() -> str:
+    """Vosk's table of where in a word each phone may be: `word_boundary.int`."""
+    kinds = ["nonword", *(POSITIONS[phone[-1]] for phone in DECODER[1:])]
+    return "".join(f"{number} {kind}\n" for number, kind in enumerate(kinds, 1))

@@ -57,6 +57,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     seed: int
     processes: int
+    sentences: str
+    """A file of templates of what is said beside the speaker's own, in the recipe's folder."""
+    words: tuple[str, ...]
+    """Words that are known although no template has them."""
     quiet: int
     speech: tuple[Speech, ...]
     people: People
@@ -70,6 +74,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read(path: Path = DEFAULT) -> Recipe:
     """Raises EchoError naming what is wrong in the file."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Recipe)
+        recipe = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Recipe)
+        return msgspec.structs.replace(recipe, sentences=str(path.parent / recipe.sentences))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise EchoError(f"The recipe {str(path)!r} cannot be used: {error}. Compare it with {str(DEFAULT)!r}.") from error
+        raise EchoError(
+            f"The recipe {str(path)!r} cannot be used: {error}. Compare it with {str(DEFAULT)!r}."
+        ) from error

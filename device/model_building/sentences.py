@@ -8,15 +8,17 @@ import random
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import yaml
 from hassil import Intents
 from hassil.expression import Alternative, Expression, ListReference, Permutation, RuleReference, Sentence, TextChunk
 from hassil.expression import Sequence as InOrder
 from hassil.intents import TextSlotList
+from hassil.util import merge_dict
 
 from device.errors import EchoError
 
-SPEECH = Path(__file__).parent / "speech.yaml"
 WAKE_WORDS = ("alexa",) * 7 + ("computer", "echo", "amazon")
 _WORD = re.compile(r"[a-z][a-z']*")
 
@@ -25,31 +27,37 @@ def read(paths: Sequence[Path]) -> Intents:
     """The templates of some files. Raises EchoError where there are none or one cannot be read."""
     if not paths:
         raise EchoError("There are no sentence templates. Name a folder with one YAML file a family of requests.")
+    content: dict[str, Any] = {"intents": {}}
     try:
-        return Intents.from_files(paths)
+        for path in paths:
+            merge_dict(content, yaml.safe_load(path.read_text("utf-8")))
+        return Intents.from_dict(content)
     except Exception as error:  # hassil and YAML have no common error
         raise EchoError(f"The sentence templates cannot be read: {error}. Mend the file.") from error
 
 
 class Sentences:
-    """What can be said: the templates of a folder and of `speech.yaml`."""
+    """What can be said: the sentence templates of some files.
 
-    def __init__(self, templates: Path, speech: Path = SPEECH) -> None:
-        own, more = read(sorted(templates.glob("*.yaml"))), read([speech])
-        self._rules = {**more.expansion_rules, **own.expansion_rules}
-        # A wildcard has no values of its own: those of speech.yaml stand in.
+    `requests` are the speaker's own; where both name a list or a rule, theirs holds. Of a wildcard, which has no values
+    of its own, those of the same list in `more` stand in.
+    """
+
+    def __init__(self, requests: Sequence[Path], more: Sequence[Path] = ()) -> None:
+        sources = [*(read([path]) for path in more), read(requests)]
+        self._rules = {name: rule for source in sources for name, rule in source.expansion_rules.items()}
         self._lists = {
-            **more.slot_lists,
-            **{name: values for name, values in own.slot_lists.items() if isinstance(values, TextSlotList)},
+            name: values
+            for source in sources
+            for name, values in source.slot_lists.items()
+            if isinstance(values, TextSlotList)
         }
         self._families = {
             name: [sentence for data in intent.data for sentence in data.sentences]
-            for source in (own, more)
+            for source in sources
             for name, intent in source.intents.items()
         }
-        self.families = tuple(sorted(self._families))
-        """Names of intents and of families, each equally likely in `request`."""
-        self._requests = [name for name in self.families if name not in {"talk"}]
+        self._requests = sorted(self._families.keys() - {"talk"})
 
     def request(self, chance: random.Random) -> str:
         """Something that is said to the speaker, half of the time after a wake word."""
@@ -62,8 +70,19 @@ class Sentences:
             return f"{text} please"
         return f"please {text}" if way < 0.58 else text
 
+    def babble(self, chance: random.Random) -> str:
+        """Something that others say meanwhile: of the family `talk`, where there is one."""
+        return self.draw("talk", chance) if "talk" in self._families else self.request(chance)
+
     def draw(self, family: str, chance: random.Random) -> str:
-        """A sentence of one family, in lower case, words separated by one blank."""
+        """A sentence of one intent or family, in lower case, words separated by one blank.
+
+        Raises EchoError where nobody knows the family.
+        """
+        if family not in self._families:
+            raise EchoError(
+                f"No template is of the family {family!r}. The recipe may name {', '.join(self._families)}."
+            )
         sentence = chance.choice(self._families[family])
         return _with_article(" ".join(_spoken(self._draw(sentence.expression, chance)).split()))
 
@@ -82,7 +101,9 @@ class Sentences:
             case Alternative():
                 return self._draw(chance.choice(expression.items), chance)
             case Permutation():
-                return " ".join(self._draw(item, chance) for item in chance.sample(expression.items, len(expression.items)))
+                return " ".join(
+                    self._draw(item, chance) for item in chance.sample(expression.items, len(expression.items))
+                )
             case InOrder():
                 return "".join(self._draw(item, chance) for item in expression.items)
             case ListReference():
@@ -116,7 +137,7 @@ class Sentences:
         if not isinstance(values, TextSlotList):
             raise EchoError(
                 f"The list {{{reference.list_name}}} has no values to draw from. "
-                f"If it is a wildcard, add what may be said there to the lists of {SPEECH.name}."
+                "If it is a wildcard, add what may be said there to the lists of speech.yaml."
             )
         return [value.text_in for value in values.values]
 

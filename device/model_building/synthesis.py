@@ -38,15 +38,15 @@ FLITE_PITCH = {"slt": 175, "rms": 95, "kal16": 0, "awb": 120}
 """Mean pitch in Hz; 0 for a voice whose pitch flite does not set."""
 
 HELD_OUT = {
-    "espeak": [f"{accent}+{variant}" for accent in ("en-gb-scotland", "en-us") for variant in ("f5", "m7", "m8", "klatt6")],
+    "espeak": [
+        f"{accent}+{variant}" for accent in ("en-gb-scotland", "en-us") for variant in ("f5", "m7", "m8", "klatt6")
+    ],
     "flite": ["awb"],
     "festival": ["ked_diphone", "cmu_us_slt_arctic_hts"],
-    "piper": [],
 }
 TRAINING = {
     "espeak": [f"{accent}+{variant}" for accent in ACCENTS for variant in VARIANTS] + list(ACCENTS) * 3,
     "flite": ["slt", "rms", "kal16"],
-    "festival": [],
     "piper": ["joe"],
 }
 PROGRAMS = {"espeak": "espeak-ng", "flite": "flite", "festival": "text2wave"}
@@ -70,9 +70,20 @@ def check(engines: Sequence[str]) -> None:
     for engine in engines:
         program = PROGRAMS.get(engine)
         if program is not None and shutil.which(program) is None:
-            raise EchoError(f"{program} is not here, and the recipe speaks with it. apt install {engine_package(engine)}")
+            raise EchoError(
+                f"{program} is not here, and the recipe speaks with it. apt install {engine_package(engine)}"
+            )
         if program is None:
             _piper()
+
+
+def available(engine: str) -> bool:
+    """Whether an engine can speak here."""
+    try:
+        check([engine])
+    except EchoError:
+        return False
+    return True
 
 
 def engine_package(engine: str) -> str:

@@ -263,5 +263,3 @@ def _save(state: Any, path: Path) -> None:
     part = path.with_suffix(path.suffix + ".part")
     torch.save(state, part)
     os.replace(part, path)
-
-
