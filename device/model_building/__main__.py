@@ -6,8 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import msgspec
-
 from device.errors import EchoError
 from device.model_building import recipe
 from device.model_building.build import Place, build
@@ -34,11 +32,10 @@ def main() -> int:
     began = time.monotonic()
     try:
         chosen = recipe.read(options.recipe)
-        if options.unheard:
-            people = msgspec.structs.replace(chosen.people, sentences=0)
-            chosen = msgspec.structs.replace(chosen, name=f"{chosen.name}-unheard", people=people)
-        out = options.out or options.work / chosen.name
-        build(chosen, Place(options.work, options.templates or templates(), options.recordings), out)
+        name = f"{chosen.name}-unheard" if options.unheard else chosen.name
+        out = options.out or options.work / name
+        place = Place(options.work, options.templates or templates(), options.recordings)
+        build(chosen, place, out, unheard=options.unheard)
     except EchoError as error:
         print(f"model_building: {error}", file=sys.stderr)
         return 2

@@ -87,7 +87,8 @@ def coloured(samples: int, chance: np.random.Generator) -> Wave:
 
 def _resized(wave: Wave, factor: float) -> Wave:
     """Faster and higher for a factor above 1: the speaker's vocal tract is that much shorter."""
-    return np.interp(np.arange(int(wave.size / factor)) * factor, np.arange(wave.size), wave)
+    resized: Wave = np.interp(np.arange(int(wave.size / factor)) * factor, np.arange(wave.size), wave)
+    return resized
 
 
 def _room(wave: Wave, chance: np.random.Generator) -> Wave:
@@ -165,7 +166,8 @@ def _burst(sound: Wave, start: int, end: int, chance: np.random.Generator) -> No
 
 def _level(wave: Wave) -> Wave:
     """The wave with an effective value of 1."""
-    return wave / (np.sqrt(np.mean(wave**2)) + 1e-9)
+    levelled: Wave = wave / (np.sqrt(np.mean(wave**2)) + 1e-9)
+    return levelled
 
 
 def _decibels(gain: float) -> float:

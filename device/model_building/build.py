@@ -27,70 +27,80 @@ class Place:
     """The folder of people's recordings, or None."""
 
 
-def build(recipe: Recipe, place: Place, out: Path) -> None:
-    """Make the whole model in the folder `out`. Raises EchoError where a program or package is missing."""
+@dataclass(frozen=True)
+class _Data:
+    """The data sets by whose voices they are."""
+
+    spoken: list[Path]
+    """Synthesised."""
+    called: list[Path]
+    """People's wake words, and silence."""
+    said: list[Path]
+    """People's sentences."""
+
+
+def build(recipe: Recipe, place: Place, out: Path, *, unheard: bool = False) -> None:
+    """Make the whole model in the folder `out`; with `unheard` one that never learned a person's sentence.
+
+    Raises EchoError where a program or package is missing.
+    """
     try:
-        from device.model_building import training  # noqa: PLC0415 - torch
+        from device.model_building import nnet3_format, training  # noqa: PLC0415 - torch
     except ImportError as error:
         raise EchoError(
-            "Training needs torch. `make model` installs a CPU build of it, or apt install python3-torch"
+            "Training needs torch. `make model` installs it for the CPU; or apt install python3-torch"
         ) from error
-    from device.model_building import nnet3_format  # noqa: PLC0415
-
     synthesis.check(sorted({speech.engine for speech in recipe.speech} | {"espeak"}))
     place.work.mkdir(parents=True, exist_ok=True)
-    spoken, others = _data(recipe, place)
-    flat, trained = _trainings(recipe, place, spoken, others)
-    words = _training_lexicon([*spoken, *others])
-    # From nothing on synthesised speech, which is clear; then, with what people said, to the end.
-    for file, start, options, data in (
-        (flat, None, recipe.flat_start, spoken),
-        (trained, flat, recipe.training, [*spoken, *others]),
-    ):
-        if not file.is_file():
-            shared = (recipe.network, options, recipe.seed, recipe.processes)
-            training.train(training.Task(tuple(data), words, *shared, start, file))
-    layers = training.load(trained, recipe.network).affines()
+    data = _data(recipe, place)
+    stages = [
+        ("flat-start", recipe.flat_start, data.spoken),
+        ("training", recipe.training, [*data.spoken, *data.called]),
+    ]
+    if data.said and not unheard:
+        stages.append(("finishing", recipe.finishing, [*data.spoken, *data.called, *data.said]))
+    words = _training_lexicon([*data.spoken, *data.called, *data.said])
+    network = None
+    for name, options, files in stages:
+        shared = (recipe.network, options, recipe.seed, recipe.processes)
+        decides = (*shared, network and network.name, [file.name for file in files])
+        trained = _named(place, name, *decides).with_suffix(".pt")
+        if not trained.is_file():
+            training.train(training.Task(tuple(files), words, *shared, network, trained))
+        network = trained
+    assert network is not None
+    layers = training.load(network, recipe.network).affines()
     nnet3_format.write(out / "am" / "final.mdl", layers, recipe.network.bits)
     write_conf(out, recipe)
     write_graph(out / "graph", recipe, sentences(recipe, place.templates))
 
 
-def _data(recipe: Recipe, place: Place) -> tuple[list[Path], list[Path]]:
-    """The synthesised data sets, and those of people and of silence."""
+def _data(recipe: Recipe, place: Place) -> _Data:
     texts = b"".join(path.read_bytes() for path in [*sorted(place.templates.glob("*.yaml")), Path(recipe.sentences)])
-    said, spoken, others = sentences(recipe, place.templates), [], []
+    drawn, data = sentences(recipe, place.templates), _Data([], [], [])
     for speech in recipe.speech:
-        path = _named(place, f"{speech.text}-{speech.engine}", speech, recipe.seed, texts, *(recipe.words if speech.text == "words" else ()))
+        words = recipe.words if speech.text == "words" else ()
+        path = _named(place, f"{speech.text}-{speech.engine}", speech, recipe.seed, texts, *words)
         if not features.exists(path):
-            clips.speak(path, speech, said, recipe)
-        spoken.append(path)
+            clips.speak(path, speech, drawn, recipe)
+        data.spoken.append(path)
     if recipe.quiet:
         path = _named(place, "quiet", recipe.quiet, recipe.seed)
         if not features.exists(path):
             clips.keep_quiet(path, recipe.quiet, recipe.seed, recipe.processes)
-        others.append(path)
-    if place.people is not None:
-        recorded = recordings(place.people, "train")
-        for name, copies, wake in (
-            ("wake-words", recipe.people.wake_words, True),
-            ("people", recipe.people.sentences, False),
-        ):
-            chosen = [each for each in recorded if each.wake_word == wake]
-            if copies and chosen:
-                path = _named(place, name, copies, recipe.seed, [each.text for each in chosen])
-                if not features.exists(path):
-                    clips.read(path, chosen, copies, recipe.seed, recipe.processes)
-                others.append(path)
-    return spoken, others
-
-
-def _trainings(recipe: Recipe, place: Place, spoken: list[Path], others: list[Path]) -> tuple[Path, Path]:
-    """The files of the network after its flat start and at the end."""
-    shared = (recipe.network, recipe.seed, recipe.processes)
-    flat = _named(place, "flat-start", recipe.flat_start, *shared, [path.name for path in spoken])
-    trained = _named(place, "trained", recipe.training, flat.name, [path.name for path in others])
-    return flat.with_suffix(".pt"), trained.with_suffix(".pt")
+        data.called.append(path)
+    recorded = recordings(place.people, "train") if place.people is not None else []
+    called, said = ([each for each in recorded if each.wake_word == wake] for wake in (True, False))
+    for name, chosen, copies, where in (
+        ("wake-words", called, recipe.people.wake_words, data.called),
+        ("people", said, recipe.people.sentences, data.said),
+    ):
+        if chosen and copies:
+            path = _named(place, name, copies, recipe.seed, [each.text for each in chosen])
+            if not features.exists(path):
+                clips.read(path, chosen, copies, recipe.seed, recipe.processes)
+            where.append(path)
+    return data
 
 
 def _training_lexicon(data: list[Path]) -> dict[str, list[lexicon.Pronunciation]]:

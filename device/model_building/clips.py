@@ -40,7 +40,7 @@ class _Reading:
 def speak(out: Path, speech: Speech, sentences: Sentences, recipe: Recipe) -> None:
     """Sentences of one kind by one synthesiser, into the data set `out`."""
     synthesis.check([speech.engine])
-    chance = random.Random(f"{recipe.seed} {speech.text} {speech.engine}")  # noqa: S311 - no secret
+    chance = random.Random(f"{recipe.seed} {speech.text} {speech.engine}")
     draw = _drawn(speech.text, sentences, recipe.words, chance)
     jobs = []
     for _ in range(speech.clips):
@@ -53,7 +53,7 @@ def speak(out: Path, speech: Speech, sentences: Sentences, recipe: Recipe) -> No
 
 def read(out: Path, recorded: Sequence[Recorded], copies: int, seed: int, processes: int) -> None:
     """People's recordings, into the data set `out`."""
-    chance = random.Random(f"{seed} people")  # noqa: S311 - no secret
+    chance = random.Random(f"{seed} people")
     _make(out, _heard, [_Reading(each, chance.getrandbits(40), copies) for each in recorded], processes)
 
 

@@ -51,7 +51,7 @@ class Figures(msgspec.Struct, frozen=True):
 def measure(model_path: Path, people: Path | None, sentences: Sentences, seed: int = 901) -> Iterator[Figures]:
     """One set after the other. Synthesisers and recordings that are not here are left out."""
     model = speech_models.load(model_path)
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     for engine, count in SYNTHESISED.items():
         if synthesis.available(engine):
             jobs = [
@@ -83,10 +83,8 @@ def transcribe(model: SpeechModel, sound: Sound) -> str:
     import vosk  # noqa: PLC0415 - loads Kaldi
 
     recogniser = vosk.KaldiRecognizer(model.vosk_model, SAMPLE_RATE)
-    texts = []
-    for at in range(0, sound.size, BLOCK):
-        if recogniser.AcceptWaveform(sound[at : at + BLOCK].tobytes()):
-            texts.append(json.loads(recogniser.Result())["text"])
+    blocks = (sound[at : at + BLOCK].tobytes() for at in range(0, sound.size, BLOCK))
+    texts = [json.loads(recogniser.Result())["text"] for block in blocks if recogniser.AcceptWaveform(block)]
     texts.append(json.loads(recogniser.FinalResult())["text"])
     return " ".join(text for text in texts if text)
 

@@ -5,7 +5,6 @@ where they lie, and `NAME.json`, what is said in each clip. Source of the option
 `conf/mfcc.conf`, which is written from here.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +87,7 @@ def write(path: Path, clips: Iterable[tuple[str, NDArray[np.float16], tuple[int,
         np.save(file, raw)
     del raw
     part.unlink()
-    os.replace(path.with_suffix(".npy.part"), path.with_suffix(".npy"))
+    path.with_suffix(".npy.part").replace(path.with_suffix(".npy"))
     path.with_suffix(".json").write_bytes(msgspec.json.encode(known))
 
 

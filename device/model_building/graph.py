@@ -85,12 +85,12 @@ def write(
 
 def _hcl(lexicon: Mapping[str, Sequence[Pronunciation]], numbers: Mapping[str, int], options: GraphOptions) -> Fst:
     root_node = _Node()
-    for word, ways in lexicon.items():
+    for spelling, ways in lexicon.items():
         for pronunciation in ways:
             node = root_node
             for phone in in_word(pronunciation):
                 node = node.below.setdefault(phone, _Node())
-            node.ends.append(word)
+            node.ends.append(spelling)
     fst = Fst()
     between, after_silence, word = fst.state(), fst.state(), fst.state()
     fst.finals = {between: 0.0, after_silence: 0.0}

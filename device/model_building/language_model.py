@@ -4,7 +4,7 @@ Absolute discounting with interpolation. Source: Chen and Goodman 1999, "An empi
 """
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from device.model_building.fst import Fst
@@ -13,6 +13,7 @@ UNKNOWN = "[unk]"
 SELDOM = 0.3  # what a word counts that is in no sentence
 
 History = tuple[str, ...]
+Counts = dict[str, float]
 
 
 def ngram(
@@ -35,20 +36,20 @@ def ngram(
     return _Acceptor(model, discount).fst(numbers)
 
 
-def _counted(sentences: Iterable[tuple[str, float]], order: int, rarest: float) -> list[dict[History, Counter[str]]]:
-    counts: list[dict[History, Counter[str]]] = [defaultdict(Counter) for _ in range(order)]
+def _counted(sentences: Iterable[tuple[str, float]], order: int, rarest: float) -> list[dict[History, Counts]]:
+    counts: list[dict[History, Counts]] = [defaultdict(lambda: defaultdict(float)) for _ in range(order)]
     for text, weight in sentences:
         words = ["<s>", *text.split(), "</s>"]
         for at in range(1, len(words)):
             for length in range(min(order, at + 1)):
-                counts[length][tuple(words[at - length : at])][words[at]] += weight  # type: ignore[assignment]
+                counts[length][tuple(words[at - length : at])][words[at]] += weight
     for length in range(2, order):
         counts[length] = {history: c for history, c in counts[length].items() if sum(c.values()) >= rarest}
     return [dict(each) for each in counts]
 
 
 class _Acceptor:
-    def __init__(self, model: list[dict[History, Counter[str]]], discount: float) -> None:
+    def __init__(self, model: list[dict[History, Counts]], discount: float) -> None:
         self._model = model
         self._totals = {history: sum(c.values()) for level in model for history, c in level.items()}
         self._held_back = {h: discount * min(c.values()) for level in model for h, c in level.items()}

@@ -53,8 +53,8 @@ def any_phones(sequences: Iterable[Sequence[int]], smoothing: float = 12.0) -> A
 class Transcripts:
     """The numerator: for each clip the phones in their order, some of which may be left out.
 
-    `phones` (clips, n) base phones; `there` (clips, n) 0 where a clip has no more of them; `may_skip` (clips, n) 1 where the phone before may be left out; `may_begin` and
-    `may_end` (clips, n) 1 where a path may begin and end.
+    Each of shape (clips, n). `phones` are base phones, `there` is 0 where a clip has no more of them; `may_skip` is 1
+    where the phone before may be left out, `may_begin` and `may_end` where a path may begin and end.
     """
 
     phones: Any
@@ -81,9 +81,8 @@ def transcripts(sequences: Sequence[Sequence[tuple[int, bool]]]) -> Transcripts:
     return Transcripts(phones, there, may_skip, may_begin, may_end)
 
 
-@torch.no_grad()
 def any_posteriors(scores: Any, graph: AnyPhones) -> tuple[Any, Any]:
-    """Scores (clips, frames, pdfs) -> log-likelihood (clips,), probability of each pdf at each frame."""
+    """Detached scores (clips, frames, pdfs) -> log-likelihood (clips,), probability of each pdf at each frame."""
     peak = scores.amax(2, keepdim=True)
     likely = (scores - peak).exp().clamp_min(1e-12).transpose(0, 1).contiguous()
     frames = likely.shape[0]
@@ -106,7 +105,6 @@ def any_posteriors(scores: Any, graph: AnyPhones) -> tuple[Any, Any]:
     return total, forward.transpose(0, 1)
 
 
-@torch.no_grad()
 def transcript_posteriors(scores: Any, said: Transcripts) -> tuple[Any, Any, Any]:
     """The same for the transcripts, and for which clips there is a path: a clip may be too short for its words."""
     clips, frames, _ = scores.shape

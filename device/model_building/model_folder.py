@@ -45,7 +45,7 @@ def write_graph(folder: Path, recipe: Recipe, said: Sentences, own: Path = lexic
 
 def _language(recipe: Recipe, said: Sentences, known: frozenset[str]) -> Iterator[tuple[str, float]]:
     """The sentences of the n-gram, each with its weight. A word made of two pieces of a template may be unknown."""
-    chance = random.Random(f"{recipe.seed} language")  # noqa: S311 - no secret
+    chance = random.Random(f"{recipe.seed} language")
     total = recipe.graph.sentences
     drawn = [said.request(chance) for _ in range(total)]
     for family, share in sorted(recipe.graph_families.items()):

@@ -8,7 +8,7 @@ positions share their base phone's pdfs.
 from collections.abc import Sequence
 
 SPEECH = tuple(
-    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
+    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()  # noqa: SIM905
 )
 SILENCE = "SIL"
 BASE = (SILENCE, *SPEECH)
@@ -34,7 +34,7 @@ def in_word(pronunciation: Sequence[str]) -> list[str]:
 
 def pdfs(decoder_phone: str) -> tuple[int, int]:
     """The pdf of the first frame and that of the later ones."""
-    base = NUMBER[decoder_phone.split("_")[0]]
+    base = NUMBER[decoder_phone.split("_", maxsplit=1)[0]]
     return 2 * base, 2 * base + 1
 
 

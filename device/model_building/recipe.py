@@ -67,6 +67,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: NetworkOptions
     flat_start: TrainingOptions
     training: TrainingOptions
+    finishing: TrainingOptions
     graph: GraphOptions
     graph_families: dict[str, float]
 

@@ -1,4 +1,4 @@
-"""People's recordings, where they are: `transcripts.tsv` beside `train/` and `dev/`. Only `train` is ever learned from."""
+"""People's recordings, where they are: `transcripts.tsv` beside `train/` and `dev/`. Only `train` is learned from."""
 
 import csv
 from dataclasses import dataclass

@@ -6,7 +6,6 @@ same seed, number of processes and machine give the same network.
 """
 
 import multiprocessing
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -262,4 +261,4 @@ def _size(network: Network) -> int:
 def _save(state: Any, path: Path) -> None:
     part = path.with_suffix(path.suffix + ".part")
     torch.save(state, part)
-    os.replace(part, path)
+    part.replace(path)
