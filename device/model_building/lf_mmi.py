@@ -46,7 +46,7 @@ def any_phones(sequences: Iterable[Sequence[int]], smoothing: float = 12.0) -> A
     first = np.zeros(PDFS)
     first[firsts] = follows[edge, :edge]
     last = (1 - STAY) * np.repeat(follows[:edge, edge], 2)
-    return AnyPhones(*(torch.tensor(part, dtype=torch.float32) for part in (step, first, last)))
+    return AnyPhones(*(torch.tensor(part.tolist()) for part in (step, first, last)))
 
 
 @dataclass(frozen=True)

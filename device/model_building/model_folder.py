@@ -21,7 +21,9 @@ def templates() -> Path:
 
 def sentences(recipe: Recipe, folder: Path) -> Sentences:
     """What can be said with a folder of templates and with those of the recipe, which use lists of `shared.yaml`."""
-    return Sentences(sorted(folder.glob("*.yaml")), [templates() / "shared.yaml", Path(recipe.sentences)])
+    return Sentences(
+        sorted(folder.glob("*.yaml")), [templates() / "shared.yaml", Path(recipe.sentences)], recipe.wake_words
+    )
 
 
 def write_conf(out: Path, recipe: Recipe) -> None:
@@ -53,5 +55,5 @@ def _language(recipe: Recipe, said: Sentences, known: frozenset[str]) -> Iterato
     for text in drawn:
         if known.issuperset(text.split()):
             yield text, 1.0
-    for word in ("alexa", "computer", "echo", "amazon"):
+    for word in sorted(set(recipe.wake_words)):
         yield word, total / 500

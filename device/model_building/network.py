@@ -64,4 +64,4 @@ class Network(nn.Module):
 
 
 def _float32(tensor: Any) -> Any:
-    return tensor.numpy().astype(np.float32)
+    return np.array(tensor.tolist(), np.float32)  # not all builds of torch and numpy know each other

@@ -59,6 +59,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     processes: int
     sentences: str
     """A file of templates of what is said beside the speaker's own, in the recipe's folder."""
+    wake_words: tuple[str, ...]
+    """As often as each is to be said; none of them before any request where there are none."""
     words: tuple[str, ...]
     """Words that are known although no template has them."""
     quiet: int

@@ -19,7 +19,6 @@ from hassil.util import merge_dict
 
 from device.errors import EchoError
 
-WAKE_WORDS = ("alexa",) * 7 + ("computer", "echo", "amazon")
 _WORD = re.compile(r"[a-z][a-z']*")
 
 
@@ -40,10 +39,11 @@ class Sentences:
     """What can be said: the sentence templates of some files.
 
     `requests` are the speaker's own; where both name a list or a rule, theirs holds. Of a wildcard, which has no values
-    of its own, those of the same list in `more` stand in.
+    of its own, those of the same list in `more` stand in. A wake word is as frequent as it is often in `wake_words`.
     """
 
-    def __init__(self, requests: Sequence[Path], more: Sequence[Path] = ()) -> None:
+    def __init__(self, requests: Sequence[Path], more: Sequence[Path] = (), wake_words: Sequence[str] = ()) -> None:
+        self._wake_words = wake_words
         sources = [*(read([path]) for path in more), read(requests)]
         self._rules = {name: rule for source in sources for name, rule in source.expansion_rules.items()}
         self._lists = {
@@ -60,12 +60,14 @@ class Sentences:
         self._requests = sorted(self._families.keys() - {"talk"})
 
     def request(self, chance: random.Random) -> str:
-        """Something that is said to the speaker, half of the time after a wake word."""
+        """Something that is said to the speaker, half of the time after a wake word; politely now and then."""
         text, way = self.draw(chance.choice(self._requests), chance), chance.random()
+        if not self._wake_words:
+            return text
         if way < 0.50:
-            return f"{chance.choice(WAKE_WORDS)} {text}"
+            return f"{chance.choice(self._wake_words)} {text}"
         if way < 0.54:
-            return chance.choice(WAKE_WORDS)
+            return chance.choice(self._wake_words)
         if way < 0.57:
             return f"{text} please"
         return f"please {text}" if way < 0.58 else text
@@ -88,7 +90,7 @@ class Sentences:
 
     def vocabulary(self) -> frozenset[str]:
         """Every word that can be drawn."""
-        seen: set[str] = set(WAKE_WORDS) | {"please"}
+        seen = {*self._wake_words, *(("please",) if self._wake_words else ())}
         for sentences in self._families.values():
             for sentence in sentences:
                 self._collect(sentence.expression, seen, set())

