@@ -6,10 +6,12 @@ import sys
 import time
 from pathlib import Path
 
+from device import speech_models
 from device.errors import EchoError
-from device.model_building import recipe
+from device.model_building import card, recipe
 from device.model_building.build import Place, build
-from device.model_building.model_folder import templates
+from device.model_building.evaluate import measure
+from device.model_building.model_folder import sentences, templates
 
 
 def main() -> int:
@@ -35,7 +37,12 @@ def main() -> int:
         name = f"{chosen.name}-unheard" if options.unheard else chosen.name
         out = options.out or options.work / name
         place = Place(options.work, options.templates or templates(), options.recordings)
-        build(chosen, place, out, unheard=options.unheard)
+        learned = build(chosen, place, out, unheard=options.unheard)
+        figures = []
+        for each in measure(out, place.people, sentences(chosen, place.templates)):
+            print(each, flush=True)
+            figures.append(each)
+        card.write(out, chosen, learned, figures, len(speech_models.words(out)), unheard=options.unheard)
     except EchoError as error:
         print(f"model_building: {error}", file=sys.stderr)
         return 2

@@ -39,10 +39,10 @@ class _Data:
     """People's sentences."""
 
 
-def build(recipe: Recipe, place: Place, out: Path, *, unheard: bool = False) -> None:
+def build(recipe: Recipe, place: Place, out: Path, *, unheard: bool = False) -> list[Path]:
     """Make the whole model in the folder `out`; with `unheard` one that never learned a person's sentence.
 
-    Raises EchoError where a program or package is missing.
+    Returns the data sets that it learned from. Raises EchoError where a program or package is missing.
     """
     try:
         from device.model_building import nnet3_format, training  # noqa: PLC0415 - torch
@@ -60,7 +60,8 @@ def build(recipe: Recipe, place: Place, out: Path, *, unheard: bool = False) -> 
     if data.said and not unheard:
         stages.append(("finishing", recipe.finishing, [*data.spoken, *data.called, *data.said]))
     words = _training_lexicon([*data.spoken, *data.called, *data.said])
-    network = None
+    network: Path | None = None
+    files: list[Path] = []
     for name, options, files in stages:
         shared = (recipe.network, options, recipe.seed, recipe.processes)
         decides = (*shared, network and network.name, [file.name for file in files])
@@ -73,6 +74,7 @@ def build(recipe: Recipe, place: Place, out: Path, *, unheard: bool = False) -> 
     nnet3_format.write(out / "am" / "final.mdl", layers, recipe.network.bits)
     write_conf(out, recipe)
     write_graph(out / "graph", recipe, sentences(recipe, place.templates))
+    return files
 
 
 def _data(recipe: Recipe, place: Place) -> _Data:

@@ -49,7 +49,9 @@ def build(chosen: Recipe, work: Path) -> Path:
 def short(**changes: int) -> Recipe:
     """The toy recipe, less of it: nothing is learned, but every stage runs."""
     toy = recipe.read(TOY / "recipe.toml")
-    steps = {name: msgspec.structs.replace(getattr(toy, name), steps=12, frames=600) for name in ("flat_start", "training")}
+    steps = {
+        name: msgspec.structs.replace(getattr(toy, name), steps=12, frames=600) for name in ("flat_start", "training")
+    }
     speech = tuple(msgspec.structs.replace(each, clips=120) for each in toy.speech)
     return msgspec.structs.replace(toy, quiet=6, speech=speech, **steps, **changes)
 
@@ -97,8 +99,9 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path: Path, monkeyp
             raise Stop
 
     monkeypatch.setattr(training, "CHECKPOINT", 5)
-    with monkeypatch.context() as interrupted, pytest.raises(Stop):
+    with monkeypatch.context() as interrupted:
         interrupted.setattr(Progress, "advance", stop)
-        build(short(), tmp_path / "halves")
+        with pytest.raises(Stop):
+            build(short(), tmp_path / "halves")
     monkeypatch.setattr(clips, "speak", None)  # what was spoken is not spoken again
     assert digest(build(short(), tmp_path / "halves")) == whole
