@@ -19,9 +19,9 @@ LICENCES = {
 
 TEXT = """# Model card: {name}
 A small speech model for Vosk 0.3.45: English commands to a smart speaker, 16 kHz, {words} words, {size:.1f} MB. Made
-from nothing by `make model`, from the sentence templates in `cloud_stub/intents`; nothing was copied from another model.
-It is for demonstrations and tests, not for dictation: what is not in its vocabulary comes out as `[unk]` or as a command
-that sounds alike.
+from nothing by `make model`, from the sentence templates in `cloud_stub/intents`; nothing is from another model. It is
+for demonstrations and tests, not for dictation: what is not in its vocabulary comes out as `[unk]` or as a command that
+sounds alike.
 
 ## How it was made
 Recipe: `device/model_building/recipe.toml`, seed {seed}, {processes} training processes of one thread.{unheard}
