@@ -123,6 +123,7 @@ def test_the_probabilities_of_what_comes_next_add_up_to_one() -> None:
 def test_word_errors_are_counted_by_the_shortest_way() -> None:
     assert word_errors(["set", "a", "timer"], ["set", "timer", "now"]) == 2
     assert word_errors([], ["oh"]) == word_errors(["oh"], []) == 1
+    assert word_errors(["stop"], ["stop", "now"]) == 1
 
 
 @pytest.mark.parametrize("bits", [32, 16, 8])
