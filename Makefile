@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo run test check soak bench screenshots clean
+.PHONY: demo run test check soak bench model screenshots clean
 
 demo: .venv/cloud
 	$(BIN)/echo-device demo
@@ -24,6 +24,11 @@ check: .venv/test
 
 soak: .venv/test
 	RESIDUAL_ECHO_SOAK=1 $(BIN)/python -m pytest -m "" --timeout 3600
+
+# Makes the speech model anew, into build/model; goes on where it was interrupted. People's recordings are learned from
+# where RESIDUAL_ECHO_RECORDINGS names their folder. Needs: apt install espeak-ng flite libfst-tools
+model: .venv/train .venv/torch
+	$(BIN)/python -m device.model_building
 
 bench: .venv/cloud
 	$(BIN)/python -m benchmarks.retention
@@ -45,6 +50,23 @@ screenshots: .venv/test
 .venv/test: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ .venv/cloud
+
+.venv/train: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
+	@touch $@ .venv/cloud
+
+# The plain torch for Linux brings gigabytes of CUDA; a build named +cpu cannot. Any torch that is already here will do.
+TORCH := 2.13.0
+ifeq ($(shell uname -s),Linux)
+TORCH := $(TORCH)+cpu
+endif
+.venv/torch: | .venv/bin/python
+	@$(BIN)/python -c 'import torch' 2>/dev/null \
+	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'torch==$(TORCH)' 2>/dev/null \
+	|| { echo "pip finds no CPU build of torch $(TORCH). Name PyTorch's index of CPU builds in PIP_EXTRA_INDEX_URL; or"; \
+	     echo "Debian has one: apt install python3-torch,"; \
+	     echo "then: rm -rf .venv && python3 -m venv --system-site-packages .venv"; exit 1; }
+	@touch $@
 
 clean:
 	rm -rf .venv build *.egg-info

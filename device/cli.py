@@ -103,6 +103,14 @@ def _add_models(commands: Any, as_json: argparse.ArgumentParser) -> None:
     download = kinds.add_parser("download", parents=[site], help="fetch an official one")
     download.set_defaults(command=_later("models", "download"))
     download.add_argument("name", metavar="NAME")
+    graph = kinds.add_parser("build-graph", help="the same voice training, another vocabulary: under a minute")
+    graph.set_defaults(command=_later("build_graph", "run"))
+    graph.add_argument("out", type=Path, metavar="DIR", help="a new folder for the model")
+    graph.add_argument("--templates", type=Path, metavar="DIR", help="sentence templates (default: the cloud's own)")
+    graph.add_argument(
+        "--pronunciations", type=Path, metavar="FILE", help="a line a word: WORD P H O N E S, as CMUdict"
+    )
+    graph.add_argument("--model", metavar="NAME|DIR", help="whose acoustic model (default: the one that ships)")
 
 
 def _add_tracing(commands: Any) -> None:
