@@ -202,7 +202,7 @@ def run(options: argparse.Namespace) -> None:
     model = speech_models.load(path)
     recordings = os.environ.get("RESIDUAL_ECHO_RECORDINGS")
     if options.audio:
-        sets = hearing_sets.of_folder(options.audio, options.transcripts, pushed=options.pushed)
+        sets = hearing_sets.of_folder(options.audio, options.transcripts, options.wake_word, pushed=options.pushed)
     else:
         sets = hearing_sets.synthesised(options.wake_word, options.cache, options.part)
         sets |= hearing_sets.people(Path(recordings), options.wake_word) if recordings else {}

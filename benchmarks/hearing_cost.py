@@ -1,7 +1,7 @@
 """What listening costs: python -m benchmarks.hearing_cost
 
-Compares the CPU time of the device pipeline with a bare loop of AcceptWaveform (Vosk) over the same blocks, in one run,
-taking turns: silence, talk that is for nobody, and requests one after the other.
+Compares the CPU time of the device's pipeline with a bare loop of Vosk's AcceptWaveform over the same blocks, taking
+turns in one run: silence, talk that is for nobody, and requests one after the other.
 """
 
 import statistics

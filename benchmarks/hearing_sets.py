@@ -59,10 +59,10 @@ def people(folder: Path, wake_word: str) -> dict[str, list[Clip]]:
     return sets
 
 
-def of_folder(folder: Path, table: Path, *, pushed: bool) -> dict[str, list[Clip]]:
+def of_folder(folder: Path, table: Path, wake_word: str, *, pushed: bool) -> dict[str, list[Clip]]:
     """Any recordings; with `pushed`, sentences without a wake word are measured after a push of the button, too."""
     clips = [clip for _, clip in _table(folder, table)]
-    again = [_pushed(clip) for clip in clips] if pushed else []
+    again = [_pushed(clip) for clip in clips if pushed and clip.transcript.split()[:1] != [wake_word]]
     return {str(folder): clips} | ({f"{folder}, pushed": again} if again else {})
 
 

@@ -19,6 +19,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 ELSEWHERE = {
     "make test": "we are in it",
     ".venv/bin/echo-device microphones": "fails where there is none; tests/real/test_first_failures.py runs it",
+    ".venv/bin/echo-device models download vosk-model-small-en-us-0.15": "needs the internet; "
+    "tests/device/test_model_download.py downloads from a server of its own",
     ".venv/bin/echo-device doctor": "finds a problem where there is none; tests/real/test_first_failures.py runs it",
     "make run": "listens to a microphone until it is stopped; tests/real/test_microphone.py does that",
 }
