@@ -50,7 +50,8 @@ class Measured:
     words: int = 0
     sentences_right: int = 0
     sentences: int = 0
-    clips_s: float = 0.0
+    sound_s: float = 0.0
+    """Seconds of sound, the quiet around the clips included."""
     cpu_s: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
@@ -65,7 +66,7 @@ class Measured:
             f"{self.other_s / 3600:.2f}" if self.other_s else "",
             f"{100 * self.errors / self.words:.1f} %" if self.words else "",
             f"{self.sentences_right}/{self.sentences}" if self.sentences else "",
-            f"{self.cpu_s / self.clips_s:.4f}",
+            f"{self.cpu_s / self.sound_s:.4f}",
         ]
 
 
@@ -81,7 +82,7 @@ def measure(model: SpeechModel, clips: Iterable[Clip], wake_word: str, sensitivi
             hearing.begin()
         events += [*_hear(hearing, clip.sound), *_hear(hearing, room)]
         total.cpu_s += time.process_time() - started
-        total.clips_s += clip.sound.size / SAMPLE_RATE
+        total.sound_s += clip.sound.size / SAMPLE_RATE + BEFORE + AFTER
         _count(total, clip, wake_word, events)
     return total
 
@@ -237,7 +238,7 @@ def _sums(total: Measured) -> dict[str, float]:
         "wer": round(total.errors / max(total.words, 1), 5),
         "sentences_right": total.sentences_right,
         "sentences": total.sentences,
-        "rtf": round(total.cpu_s / max(total.clips_s, 1e-9), 5),
+        "rtf": round(total.cpu_s / max(total.sound_s, 1e-9), 5),
     }
 
 
