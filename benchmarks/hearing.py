@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--audio", type=Path, metavar="DIR", help="only the recordings in this folder")
     parser.add_argument("--transcripts", type=Path, metavar="TSV", help="columns file, transcript; all words spelt out")
     parser.add_argument("--pushed", action="store_true", help="with --audio: sentences without wake word, too")
-    parser.add_argument("--part", type=int, default=1, metavar="N", help="every Nth sentence of the voices")
+    parser.add_argument("--part", type=int, default=1, metavar="N", help="every Nth sentence, and every Nth recording")
     parser.add_argument("--cache", type=Path, default=Path(".cache/voices"), metavar="DIR", help="what the voices said")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the sums there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw hits against false alarms there (PNG)")
@@ -206,7 +206,7 @@ def run(options: argparse.Namespace) -> None:
         sets = hearing_sets.of_folder(options.audio, options.transcripts, options.wake_word, pushed=options.pushed)
     else:
         sets = hearing_sets.synthesised(options.wake_word, options.cache, options.part)
-        sets |= hearing_sets.people(Path(recordings), options.wake_word) if recordings else {}
+        sets |= hearing_sets.people(Path(recordings), options.wake_word, options.part) if recordings else {}
     print(f"{'':26}calls      false alarms (taken back)  in hours  word errors  sentences  x real time")
     total = Measured()
     for name, clips in sets.items():

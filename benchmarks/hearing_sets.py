@@ -47,8 +47,8 @@ def synthesised(wake_word: str, folder: Path, part: int = 1) -> dict[str, list[C
     }
 
 
-def people(folder: Path, wake_word: str) -> dict[str, list[Clip]]:
-    """The dev part of people's recordings, never trained on."""
+def people(folder: Path, wake_word: str, part: int = 1) -> dict[str, list[Clip]]:
+    """The dev part of people's recordings, never trained on; every `part`-th of a kind."""
     sets: dict[str, list[Clip]] = {}
     for kind, clip in _table(folder, folder / "transcripts.tsv", "dev"):
         orders = kind == "coffee_orders"
@@ -56,7 +56,7 @@ def people(folder: Path, wake_word: str) -> dict[str, list[Clip]]:
         sets.setdefault(f"people: {name}", []).append(clip)
         if orders:
             sets.setdefault("people: orders, pushed", []).append(_pushed(clip))
-    return sets
+    return {name: clips[::part] for name, clips in sets.items()}
 
 
 def of_folder(folder: Path, table: Path, wake_word: str, *, pushed: bool) -> dict[str, list[Clip]]:
