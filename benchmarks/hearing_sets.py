@@ -37,7 +37,7 @@ def synthesised(wake_word: str, folder: Path, part: int = 1) -> dict[str, list[C
     """Voices not in training; every `part`-th text. What they said is kept in `folder`."""
     commands = [f"{wake_word} {command}" for command in COMMANDS[::part]]
     said = {
-        "voices: calls": ([wake_word], CALLS),
+        "voices: calls": ([wake_word], max(2, CALLS // part)),
         "voices: commands": (commands, TIMES[0]),
         "voices: talk": (TALK[::part], TIMES[1]),
     }
