@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,10 @@ def installed() -> dict[str, Path]:
     """The models that are here, by name: the one that ships, then those in the folders that Vosk itself looks into."""
     found = {DEFAULT: SHIPPED / DEFAULT}
     for folder in _vosk_folders():
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name not in found and _is_model(path):
-                found[path.name] = path
+        with suppress(OSError):  # not there, or not for us to read
+            for path in sorted(folder.iterdir()):
+                if path.name not in found and _is_model(path):
+                    found[path.name] = path
     return found
 
 
