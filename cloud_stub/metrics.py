@@ -30,7 +30,7 @@ def metrics(connection: Connection, policy: Policy, now: datetime) -> bytes:
         (
             "heard",
             connection.execute(heard).scalar_one(),
-            "Interactions answered, as far as that is remembered: a deletion takes it too.",
+            "Interactions answered, and not deleted since.",
         ),
         ("stored", stored["interactions"], "Interactions stored now."),
         ("quarantined", stored["quarantined"], "Messages in quarantine now."),
