@@ -57,6 +57,16 @@ BENCHMARKS = (
             "C longest step, ms (wanted: under 250)": "none: a time of our own",
         },
     ),
+    (
+        "page",
+        (),
+        ("--interactions", "10000", "--rounds", "10"),
+        {
+            "first page, ratio": "the same page with few interactions",
+            "from the middle, ratio": "the same page with few interactions",
+            "a search, ratio": "the same search with few interactions",
+        },
+    ),
 )
 
 

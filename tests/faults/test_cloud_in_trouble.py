@@ -142,7 +142,10 @@ def test_with_a_full_disk_nothing_is_answered_and_all_is_stored_once_there_is_ro
                 while file.write(bytes(4096)):
                     pass
 
-        check_full_disk(disk / "data", disk / "data-serve.log", broker, fill, ballast.unlink)
+        # Its log must not lie on the full disk.
+        data = tmp_path / "data"
+        data.symlink_to(disk)
+        check_full_disk(data, tmp_path / "data-serve.log", broker, fill, ballast.unlink)
 
 
 def test_where_no_file_may_grow_nothing_is_answered_and_all_is_stored_once_they_may(tmp_path: Path) -> None:
