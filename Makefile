@@ -30,10 +30,9 @@ soak: .venv/test
 model: .venv/train .venv/torch
 	$(BIN)/python -m device.model_building
 
+# Minutes; the README's figures: .venv/bin/python -m benchmarks --full
 bench: .venv/cloud
-	$(BIN)/python -m benchmarks.retention
-	$(BIN)/python -m benchmarks.residue
-	$(BIN)/python -m benchmarks.page
+	$(BIN)/python -m benchmarks
 
 # The README's pictures, anew; needs Chromium.
 screenshots: .venv/test

@@ -12,6 +12,7 @@ import random
 import selectors
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,6 +87,8 @@ class Fleet:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._waiting: dict[str, Said] = {}
+        self._outboxes: list[deque[str]] = [deque() for _ in devices]
+        self._under_way = ["" for _ in devices]
         self._acknowledged: set[str] = set()
         self._spoken: dict[str, str] = {}
         self._spoken_twice: set[str] = set()
@@ -168,15 +171,22 @@ class Fleet:
         )
         self._waiting[said.id] = Said(number, encode(said))
         self.report.sent += 1
-        self._at(chance.uniform(0, HELD_BACK_S) if chance.random() < trouble.reordered else 0.0, self._sending(said.id))
-        if chance.random() < trouble.duplicates:
-            payload = self._waiting[said.id].payload
-            self._at(chance.uniform(0, HELD_BACK_S), lambda: self._again(number, said.id, payload))
+        if chance.random() < trouble.reordered:
+            self._at(chance.uniform(0, HELD_BACK_S), self._sending(said.id))
+        else:
+            self._outboxes[number].append(said.id)
+            self._next(number)
         if chance.random() < trouble.disconnects:
             self._cut(number)
         due += chance.expovariate(rate)
         if self.report.sent < interactions:
             self._at(due - time.monotonic(), lambda: self._speak(interactions, rate, due))
+
+    def _next(self, number: int) -> None:
+        """Send what has waited longest, if nothing is on its way: as devices do, and so a slow cloud is not flooded."""
+        if self._outboxes[number] and self._under_way[number] not in self._waiting:
+            self._under_way[number] = self._outboxes[number].popleft()
+            self._send(self._under_way[number])
 
     def _sending(self, interaction: str) -> Callable[[], None]:
         return lambda: self._send(interaction)
@@ -192,6 +202,9 @@ class Fleet:
         if said.sent is None:
             said.sent = time.monotonic()
             self._publish(said.device, interaction, Interaction.name, said.payload)
+            if self._chance.random() < self._trouble.duplicates:
+                again = self._chance.uniform(0, HELD_BACK_S)
+                self._at(again, lambda: self._again(said.device, interaction, said.payload))
         else:
             self._again(said.device, interaction, said.payload)
         self._at(said.pause, self._sending(interaction))
@@ -231,6 +244,7 @@ class Fleet:
         self.report.answered[answer] += 1
         if answer == Stored.name:
             self.report.latencies.append(self._answered_at - said.sent)
+        self._next(said.device)
 
     def _acknowledge(self, number: int, mid: int) -> None:
         interaction = self._on_wire[number].pop(mid, "")

@@ -4,6 +4,7 @@ Rows lie by account first, so a sweep goes account by account. No statement here
 are due, or a few accounts that have none.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -26,11 +27,25 @@ from sqlalchemy import (
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.retention import acts
 from cloud_stub.retention.acts import MARKED
+from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.rules import Rule, Trigger
-from cloud_stub.stores.tables import scope
+from cloud_stub.stores.tables import RECORDS, WORKINGS, scope
 
 #: Accounts looked at in one statement: what a rule has redacted stays, and is looked at again.
 ACCOUNTS = 50
+
+
+def of_policy(policy: Policy) -> Iterator["Job"]:
+    """What the policy wants done to rows once they are old enough."""
+    for (store, kind), table in RECORDS.items():
+        for trigger in (*MARKED, "age"):
+            rule = policy.rule(store, kind, trigger)
+            if rule.after is not None:
+                yield Job(store, kind, table, rule, trigger)
+    for (store, kind), table in WORKINGS.items():
+        rule = policy.rule(store, kind, "age")
+        if rule.after is not None and ("received_at" in table.c or table is scope):
+            yield Job(store, kind, table, rule, "age")
 
 
 @dataclass(frozen=True)
@@ -83,9 +98,18 @@ class Job:
         due = select(*key).where(self.whole([name], before)).order_by(self._since, *key)
         return tuple_(*key).in_(due.limit(limit))
 
+    def standing(self, before: str) -> Select[int, int, str]:
+        """(rows that it waits for, those of them due when times up to `before` are, the oldest one's time)."""
+        ripe = func.coalesce(func.sum(case((self._since <= before, 1), else_=0)), 0)
+        return select(func.count(), ripe, func.min(self._since)).where(self._waits)
+
     def _due(self, before: Any) -> ColumnElement[bool]:
+        return and_(self._since <= before, self._waits)
+
+    @property
+    def _waits(self) -> ColumnElement[bool]:
         marked = self.table.c.deleted_by == self.trigger if self.trigger in MARKED else true()
-        return and_(self._since <= before, marked, acts.undone(self.table, self.rule))
+        return and_(marked, acts.undone(self.table, self.rule))
 
     @property
     def _since(self) -> ColumnElement[str]:

@@ -11,16 +11,15 @@ from sqlalchemy import LargeBinary, Table, and_, delete, exists, select
 
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.retention import acts, device_copies, household, ledger
-from cloud_stub.retention.acts import MARKED
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.engine import Engine
-from cloud_stub.retention.jobs import Job
+from cloud_stub.retention.jobs import Job, of_policy
 from cloud_stub.retention.ledger import Decision
 from cloud_stub.retention.rules import Action, Period, Rule
 from cloud_stub.retention.scopes import NEVER, Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import RECORDS, WORKINGS, account, device, scope
+from cloud_stub.stores.tables import RECORDS, account, device, scope
 
 #: Rows in one transaction: at a million rows such a chunk holds the write lock for well under 250 ms (measured).
 CHUNK = 2000
@@ -47,7 +46,7 @@ class Sweeper:
         """`chunk` bounds the rows of one transaction."""
         self._stores, self._keys, self._engine, self._clock, self._chunk = stores, keys, engine, clock, chunk
         # What is erased is not pseudonymised first, and what is redacted is still called by its name in the ledger.
-        self._jobs = sorted(self._all_jobs(), key=lambda job: _ORDER.index(job.rule.action))
+        self._jobs = sorted(of_policy(engine.policy), key=lambda job: _ORDER.index(job.rule.action))
         self._pass = self._chunks()
         self._rest_until = 0.0
         self._touched = 0
@@ -97,18 +96,6 @@ class Sweeper:
                 rows, start = self._one(job, start)
                 yield rows
         yield from self._closed()
-
-    def _all_jobs(self) -> Iterator[Job]:
-        policy = self._engine.policy
-        for (store, kind), table in RECORDS.items():
-            for trigger in (*MARKED, "age"):
-                rule = policy.rule(store, kind, trigger)
-                if rule.after is not None:
-                    yield Job(store, kind, table, rule, trigger)
-        for (store, kind), table in WORKINGS.items():
-            rule = policy.rule(store, kind, "age")
-            if rule.after is not None and ("received_at" in table.c or table is scope):
-                yield Job(store, kind, table, rule, "age")
 
     def _one(self, job: Job, start: str) -> tuple[int, str | None]:
         """A chunk of the rows that are due in the accounts from `start` on: how many, and where the next begins."""

@@ -115,3 +115,12 @@ def test_what_a_fleet_cannot_do_is_said_with_the_remedy(options: list[str], comp
     assert told.returncode == 2
     assert complaint in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_fleet_needs_nothing_of_the_clouds_libraries() -> None:
+    shown = "import sys, device.commands.fleet; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True).stdout.split()
+    assert "paho" in loaded
+    assert not {"sqlalchemy", "hassil", "fastapi", "uvicorn", "amqtt", "cryptography", "prometheus_client"} & set(
+        loaded
+    )

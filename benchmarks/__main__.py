@@ -1,0 +1,104 @@
+"""Every benchmark in one table: python -m benchmarks [--full] [--json]
+
+Each figure is a ratio against a named baseline in the same run, or a time of our own beside a bound. Without --full the
+sizes are small, so that it ends in some minutes; the README's figures are those of --full.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+#: Module, its options in full, those that make it small, and for each line of the table (a figure, as it names it) the
+#: baseline.
+BENCHMARKS = (
+    (
+        "ingest",
+        ("--interactions", "10000"),
+        ("--interactions", "1500"),
+        {
+            "ingest against counting (wanted: at least 0.3)": "bare counting paho subscriber, same Mosquitto",
+            "processor, ingest against counting": "its processor time",
+        },
+    ),
+    (
+        "latency",
+        ("--rounds", "5"),
+        ("--rounds", "1"),
+        {
+            "decision to answer, median ms (wanted: under 50)": "none: a time of our own",
+            "decision to answer against there and back": "two bare paho clients, same Mosquitto",
+        },
+    ),
+    (
+        "residue",
+        (),
+        ("--bytes", "50000000", "--recordings", "20"),
+        {
+            "speed against grep (wanted: at least 0.5)": "LC_ALL=C grep -F -f -b -o -a",
+            "processor, speed against grep": "its processor time",
+        },
+    ),
+    (
+        "retention",
+        (),
+        ("--interactions", "50000", "--trials", "1"),
+        {
+            "A ratio (wanted: at most 1.3)": "the same account in a store of 10000",
+            "B ratio (wanted: at least 0.7)": "bare chunked DELETEs of the same rows",
+            "B ratio of processor times": "their processor time",
+            "C longest step, ms (wanted: under 250)": "none: a time of our own",
+        },
+    ),
+    (
+        "page",
+        (),
+        ("--interactions", "10000", "--rounds", "10"),
+        {
+            "first page, ratio": "the same page with few interactions",
+            "from the middle, ratio": "the same page with few interactions",
+            "a search, ratio": "the same search with few interactions",
+        },
+    ),
+)
+
+
+def main() -> None:
+    """Run them one after another, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="the sizes of the README's figures")
+    parser.add_argument("--json", action="store_true", help="all figures of all benchmarks")
+    options = parser.parse_args()
+    machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    found = {
+        name: run(name, full if options.full else small) | {"load": round(os.getloadavg()[0], 1)}
+        for name, full, small, _ in BENCHMARKS
+    }
+    if options.json:
+        print(json.dumps({"machine": machine, **found}, indent=2))
+        return
+    table = Table("benchmark", "figure", "value", "baseline", title=machine)
+    for name, _, _, lines in BENCHMARKS:
+        for line, baseline in lines.items():
+            table.add_row(name, line, str(found[name][line]), baseline)
+        table.add_row(name, "load of the machine behind it", str(found[name]["load"]), "")
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def run(name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+    """The figures of one benchmark."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--json", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1])  # noqa: S603
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+if __name__ == "__main__":
+    main()
