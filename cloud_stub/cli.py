@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cloud-stub", description="The cloud behind an emulated smart speaker.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
+    _add_broker_config(commands)
     _add_looks(commands)
     _add_changes(commands)
     _add_papers(commands)
@@ -80,7 +81,8 @@ def _add_serve(commands: Commands) -> None:
         "serve", parents=_shared("data", "json"), help="take messages from a broker and store them"
     )
     serve.set_defaults(command="serving.run")
-    serve.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
+    text = f"or @FILE that has it, with its password (default: {address.DEFAULT})"
+    serve.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=text)
     serve.add_argument("--embedded-broker", action="store_true", help="start a broker on 127.0.0.1; needs no other")
     serve.add_argument("--port", type=int, default=1883, help="of the embedded broker; 0 for any free one")
     serve.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto to be told to save after deletions")
@@ -103,6 +105,19 @@ def _add_serve(commands: Commands) -> None:
         metavar="TIME",
         help="time stands still at TIME (default: now); `advance` sets it forward",
     )
+
+
+def _add_broker_config(commands: Commands) -> None:
+    config = commands.add_parser("broker-config", help="write a Mosquitto configuration: TLS, passwords, an ACL")
+    config.set_defaults(command="broker.config")
+    config.add_argument("folder", type=Path, metavar="DIR", help="where; run it again to add devices")
+    config.add_argument("--device", action="append", metavar="NAME", help="one that may come (default: kitchen)")
+    config.add_argument(
+        "--host", action="append", metavar="NAME", help="by which devices find it (default: this one's)"
+    )
+    config.add_argument("--port", type=int, default=8883, help="for devices, with TLS (8883)")
+    config.add_argument("--cloud-port", type=int, default=1883, metavar="P", help="for the cloud, on loopback (1883)")
+    config.add_argument("--home-assistant", action="store_true", help="devices may announce themselves to it")
 
 
 def _add_looks(commands: Commands) -> None:

@@ -32,6 +32,7 @@ from cloud_stub.retention.clock import SimulatedClock, kept_time
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 from cloud_stub.third_parties.partner import STANCES, Partner, Skill
+from cloud_stub.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Server:
         self._house, self._address, self._worker = house, address, worker
         self._stopping = False
         self._arrived: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
+        self._turns = Turns()
         self.ingest = Ingest(
             house.stores, house.keys, house.engine, Assistant(), house.clock, zone, training_share=training_share
         )
@@ -139,16 +141,17 @@ class Server:
         return True
 
     def _next_batch(self) -> list[Incoming]:
-        """What has arrived, after a wait of LOOK_S at most."""
-        batch: list[Incoming] = []
+        """Of what has arrived, after a wait of LOOK_S at most, as much as one transaction takes."""
         with contextlib.suppress(queue.Empty):
-            message = self._arrived.get(timeout=LOOK_S)
-            while message is not None:
-                batch.append(message)
-                if len(batch) == BATCH:
-                    break
-                message = self._arrived.get_nowait()
-        return batch
+            if not self._turns:
+                self._take(self._arrived.get(timeout=LOOK_S))
+            for _ in range(self._arrived.qsize()):
+                self._take(self._arrived.get_nowait())
+        return self._turns.take(BATCH)
+
+    def _take(self, message: Incoming | None) -> None:
+        if message is not None:
+            self._turns.put(message)
 
     def _store(self, batch: list[Incoming]) -> None:
         pause = 0.5

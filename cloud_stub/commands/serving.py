@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from cloud_stub import serve
@@ -90,7 +91,12 @@ def _worker(options: argparse.Namespace) -> str | None:
 
 
 def _address(url: str) -> BrokerAddress:
+    """The address itself, or @FILE: a password on a command line is there for every user of the machine to see."""
     try:
+        if url.startswith("@"):
+            url = Path(url[1:]).read_text("utf-8").strip()
         return BrokerAddress.parse(url)
+    except OSError as error:
+        raise CloudError(f"{url[1:]} cannot be read: {error}. Name a file with a broker's address.") from error
     except ValueError as error:
         raise CloudError(str(error)) from error

@@ -121,13 +121,19 @@ def _policy(request: pytest.FixtureRequest) -> str:
 def _database(url: str) -> Iterator[str]:
     """A new database on that server, and no longer: the address of it."""
     import uuid  # noqa: PLC0415
-    from urllib.parse import urlsplit  # noqa: PLC0415
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415
 
     import psycopg  # noqa: PLC0415
 
     name = f"echo_{uuid.uuid4().hex}"
     parts = urlsplit(url)
-    with psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as connection:
+    with (
+        psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as connection,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        if parts.password:
+            # The cloud's other commands find it there: the data folder remembers the address without it.
+            patch.setenv("PGPASSWORD", unquote(parts.password))
         connection.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
         try:
             yield parts._replace(path=f"/{name}").geturl()

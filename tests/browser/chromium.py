@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from device.spoken_requests import FOLDER
+from device.testing.processes import device as running
+from device.testing.remote import RemoteEcho, remote
 from tests.processes import Cloud, asked, cloud, missing, until
-from tests.remote import Remote, remote, running
 
 SIZE = {"width": 1100, "height": 800}
 
@@ -36,7 +37,7 @@ class Home:
     """A cloud with its page, a broker, and a device without a microphone."""
 
     cloud: Cloud
-    device: Remote
+    device: RemoteEcho
     browser: Browser
     state: Any
     """The session, for new browser windows."""

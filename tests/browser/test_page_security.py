@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from cloud_stub.certificates import Authority
 from cloud_stub.contract.messages import MAX_RECORDING_BYTES
 from tests.browser.visitor import Visitor, visitor
-from tests.certificates import Authority
 from tests.processes import Cloud, asked, cloud, cloud_stub
 from tests.speaker import speaker
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud_stub.certificates import Authority
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import Directive
 from device import speech_models
@@ -21,7 +22,6 @@ from device.keeping import Bounds
 from device.outbox import Outbox
 from device.spoken_requests import FOLDER
 from device.uplink import Uplink
-from tests.certificates import Authority
 from tests.device.test_outbox import said
 from tests.processes import asked, cloud, echo_device, free_port, missing, mosquitto, start_mosquitto, until
 

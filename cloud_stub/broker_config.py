@@ -1,0 +1,138 @@
+"""Writes a ready Mosquitto configuration: TLS, a password and an ACL for each device, nothing lost while one is away.
+
+Devices come in by TLS from anywhere, the cloud by loopback. What a device may do follows from its user name alone,
+which is its client id too, so that no device can take another's session.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from base64 import b64encode
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloud_stub.certificates import Authority
+from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.messages import DEVICE_PATTERN, MAX_RECORDING_BYTES
+from cloud_stub.errors import CloudError
+from cloud_stub.secret_file import write_secret
+
+CLOUD = "cloud"
+
+#: Mosquitto 2's own number. The passwords are random, of 192 bits: more rounds would protect nothing.
+_ROUNDS = 101
+
+_CONF = """\
+# Written by cloud-stub broker-config, which writes it anew when it is run again.
+# Devices: TLS, each with its own password. The user name is the client id, so that nobody takes another's session.
+listener {port}
+cafile {folder}/ca.pem
+certfile {folder}/broker.crt
+keyfile {folder}/broker.key
+use_username_as_clientid true
+
+# The cloud, on this machine.
+listener {cloud_port} 127.0.0.1
+
+allow_anonymous false
+password_file {folder}/passwords
+acl_file {folder}/acl
+
+persistence true
+persistence_location {folder}/
+pid_file {folder}/mosquitto.pid
+
+# The default of 1000 drops what a slower subscriber has not taken yet; 0 drops nothing.
+max_queued_messages 0
+# As many on their way as the cloud can take at once: its batches fill.
+max_inflight_messages 0
+# A device cannot make the broker hold more in one message than a recording.
+message_size_limit {largest}
+# Sessions of clients that never come back are not kept for ever. Devices and cloud repeat what is unanswered.
+persistent_client_expiration 60d
+"""
+
+_ACL = """\
+# %u is the user's name: a device speaks and listens on its own topics alone.
+pattern write echo/v1/%u/event/#
+pattern write echo/v1/%u/state
+pattern read echo/v1/%u/directive/+
+pattern read echo/v1/%u/control/+
+{more}
+user {cloud}
+topic read echo/v1/+/event/#
+topic write echo/v1/+/event/#
+topic write echo/v1/+/directive/+
+topic readwrite partner/v1/#
+"""
+
+
+def write(
+    folder: Path, devices: Sequence[str], hosts: Sequence[str], port: int, cloud_port: int, *, home_assistant: bool
+) -> list[str]:
+    """Write everything into the folder; a device that has a password there keeps it, and so does the authority.
+
+    Returns the devices there are now. `hosts` are the broker's names, for its certificate. Raises CloudError where a
+    name is none, or the folder cannot be written.
+    """
+    for name in devices:
+        if not re.match(DEVICE_PATTERN, name) or name == CLOUD:
+            raise CloudError(f"{name!r} is no name for a device. Use lower-case letters, digits, - and _, up to 64.")
+    if any(mark in str(folder) for mark in "\n\r") or str(folder) != str(folder).strip():
+        raise CloudError("Mosquitto cannot read a path with such white space in it. Choose another folder.")
+    try:
+        (folder / "devices").mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        Authority(folder, "ca").sign("broker", hosts)
+        _passwords(folder, [CLOUD, *devices], hosts[0], port, cloud_port)
+        more = "pattern write homeassistant/+/residual_echo_%u/#\n" if home_assistant else ""
+        (folder / "acl").write_text(_ACL.format(cloud=CLOUD, more=more))
+        settings = _CONF.format(folder=folder, port=port, cloud_port=cloud_port, largest=MAX_RECORDING_BYTES + 100_000)
+        (folder / "mosquitto.conf").write_text(settings)
+        _hand_over(folder)
+    except OSError as error:
+        raise CloudError(f"{folder} cannot be written: {error}. Choose another folder.") from error
+    return sorted(file.stem for file in (folder / "devices").glob("*.toml"))
+
+
+def _passwords(folder: Path, users: Sequence[str], host: str, port: int, cloud_port: int) -> None:
+    """A password for each user that has none yet; where it stands in plain, its user alone should be able to read."""
+    file = folder / "passwords"
+    lines = file.read_text().splitlines() if file.exists() else []
+    known = {line.partition(":")[0] for line in lines}
+    for user in dict.fromkeys(users):
+        if user in known:
+            continue
+        password = secrets.token_urlsafe(24)
+        lines.append(f"{user}:{_hashed(password)}")
+        if user == CLOUD:
+            address = str(BrokerAddress("127.0.0.1", cloud_port)).replace("://", f"://{CLOUD}:{password}@")
+            write_secret(folder / "cloud.broker", address.encode())
+        else:
+            address = str(BrokerAddress(host, port, tls=True)).replace("://", f"://{user}:{password}@")
+            settings = f'device = "{user}"\nbroker = "{address}"\nca_file = "{folder}/ca.pem"\n'
+            write_secret(folder / "devices" / f"{user}.toml", settings.encode())
+    write_secret(file, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _hashed(password: str) -> str:
+    """As mosquitto_passwd of Mosquitto 2 writes it: PBKDF2 with SHA-512."""
+    salt = secrets.token_bytes(12)
+    made = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ROUNDS, 64)
+    return f"$7${_ROUNDS}${b64encode(salt).decode()}${b64encode(made).decode()}"
+
+
+def _hand_over(folder: Path) -> None:
+    """Root's Mosquitto runs as a user of its own, who has to read this, and not the authority's key."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return
+    import pwd  # noqa: PLC0415 - only where there is one
+
+    try:
+        pwd.getpwnam("mosquitto")
+    except KeyError:
+        return
+    for name in (".", "mosquitto.conf", "passwords", "acl", "ca.pem", "broker.crt", "broker.key"):
+        shutil.chown(folder / name, "mosquitto")
