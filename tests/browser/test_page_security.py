@@ -22,7 +22,7 @@ from cloud_stub.errors import CloudError
 from cloud_stub.page.serving import where
 from tests.browser.visitor import Visitor, visitor
 from tests.certificates import Authority
-from tests.processes import Cloud, asked, cloud, cloud_stub
+from tests.processes import Cloud, asked, cloud, cloud_stub, until
 from tests.speaker import speaker
 
 SECRET = "remember that the key is under the stone lion"
@@ -60,6 +60,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         speaker(served.broker, "kitchen") as kitchen,
         speaker(served.broker, "bedroom") as bedroom,
     ):
+        bedroom.show()
+        until(lambda: "waits for its wake word" in theirs.get("/devices").text, "Alice's device to be seen")
         ours, secret = kitchen.say(EVIL), bedroom.say(SECRET)
         gone = theirs.post("/delete", what="one", id=bedroom.say("what time is it"))
         assert gone.status_code == 303
