@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -23,7 +24,7 @@ from cloud_stub.page.serving import where
 from tests.browser.visitor import Visitor, visitor
 from tests.certificates import Authority
 from tests.processes import Cloud, asked, cloud, cloud_stub, until
-from tests.speaker import speaker
+from tests.speaker import Speaker, speaker
 
 SECRET = "remember that the key is under the stone lion"
 EVIL = "remember <script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> \"quoted\" 'it'"
@@ -140,23 +141,30 @@ def test_nothing_of_another_account_is_read_played_or_deleted_by_any_id(street: 
 
 
 def test_what_happens_in_another_account_is_not_seen_live(street: Street) -> None:
+    seen = threading.Event()
+
+    def talk(bedroom: Speaker, kitchen: Speaker) -> None:
+        # Again and again: the page listens a moment after it has begun to answer.
+        while not seen.is_set():
+            bedroom.say("remember the stone lion again", sound=False)
+            kitchen.say("what time is it", sound=False)
+
     with (
         speaker(street.cloud.broker, "bedroom") as bedroom,
         speaker(street.cloud.broker, "kitchen") as kitchen,
         street.mine.client.stream("GET", "/live/events") as stream,
     ):
-        lines = stream.iter_lines()
-        assert next(lines) == "retry: 1000"
-        seen = []
-        # The page listens a moment after it has said so: what is said before is not missed for long.
-        while not any("what time is it" in line for line in seen):
-            bedroom.say("remember the stone lion again", sound=False)
-            kitchen.say("what time is it", sound=False)
-            while len(seen) < 1 or "stored" not in seen[-1]:
-                line = next(lines)
-                if line.startswith("data:"):
-                    seen.append(line)
-        assert not any("lion" in line or "bedroom" in line for line in seen)
+        talking = threading.Thread(target=talk, args=(bedroom, kitchen))
+        talking.start()
+        try:
+            for line in stream.iter_lines():
+                assert "lion" not in line
+                assert "bedroom" not in line
+                if '"stored"' in line:
+                    break
+        finally:
+            seen.set()
+            talking.join()
 
 
 def test_no_form_is_taken_without_the_sessions_token_or_from_another_site(street: Street) -> None:
@@ -234,6 +242,7 @@ def test_every_answer_carries_the_strict_policy(street: Street) -> None:
         "/receipts/..%2fsigning.key/file",
         "/compare?trace=../../../etc/passwd",
         "/compare?trace=/etc/passwd&first=/etc/passwd",
+        "/compare?trace=nothing",
         "/compare?trace=week&first=../policies/amazon-2019.toml",
     ],
 )
