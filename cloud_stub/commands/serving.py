@@ -66,8 +66,12 @@ def _place(options: argparse.Namespace) -> "Where | None":
     if options.no_page:
         return None
     # Only now: it brings a web server with it.
-    from cloud_stub.page.serving import where  # noqa: PLC0415
-
+    try:
+        from cloud_stub.page.serving import where  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise CloudError(
+            f"the page needs {error.name}. Install it with: pip install 'residual-echo[cloud]', or use --no-page."
+        ) from error
     return where(options.http, options.http_certificate, options.http_key, options.http_password_file)
 
 
