@@ -14,15 +14,19 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from device.spoken_requests import FOLDER
+from device.testing.processes import device as running
+from device.testing.remote import RemoteEcho, remote
 from tests.processes import Cloud, asked, cloud, missing, until
-from tests.remote import Remote, remote, running
 
 SIZE = {"width": 1100, "height": 800}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Headless; Playwright only drives it, and downloads none of its own."""
+    """Headless; Playwright only drives it, and downloads none of its own.
+
+    Not for longer than a file's tests: as long as it lives, no other event loop can run in this thread.
+    """
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         missing("Chromium", "apt install chromium")
@@ -38,7 +42,7 @@ class Home:
     """A cloud with its page, a broker, and a device without a microphone."""
 
     cloud: Cloud
-    device: Remote
+    device: RemoteEcho
     browser: Browser
     state: Any
     """The session, for new browser windows."""

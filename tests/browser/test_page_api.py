@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from device.testing.processes import device as running
+from device.testing.remote import remote
 from tests.browser.visitor import Visitor, visitor
 from tests.processes import Cloud, cloud, mosquitto
-from tests.remote import remote, running
 from tests.speaker import speaker
 
 ROOT = Path(__file__).parent.parent.parent
