@@ -18,6 +18,7 @@ from cloud_stub.contract.messages import (
     Refused,
     Setting,
     Speak,
+    State,
     Stored,
     decode,
     directive_topic,
@@ -25,6 +26,7 @@ from cloud_stub.contract.messages import (
     event_topic,
     new_id,
     recording_topic,
+    state_topic,
 )
 from tests.cloud_stub.house import flac
 
@@ -71,6 +73,11 @@ class Speaker:
                 assert directive.name in {"stored", "forgotten"}, directive
                 open_parts.discard(directive.part or "")
         return said.id, answer
+
+    def show(self) -> None:
+        """Publish the state of a device at rest; not retained."""
+        state = State(attention="idle", connection="online")
+        self._client.publish(state_topic(self.device), encode(state), qos=1)
 
     def set(self, name: str, value: str) -> Directive:
         """Change a setting of the household by a message; returns the answer."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cloud_stub import serve
@@ -15,6 +16,9 @@ from cloud_stub.commands.common import data_folder, opened, time_zone
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import DEVICE_PATTERN
 from cloud_stub.errors import CloudError
+
+if TYPE_CHECKING:
+    from cloud_stub.page.serving import Where
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
         raise CloudError(f"--training-share {share} is no share. Give a number from 0 to 1.")
     data = data_folder(options)
     worker = _worker(options)
+    place = _place(options)
     with (
         serve.lock(data, worker),
         opened(options, create=True, simulated=options.simulated_clock or False) as house,
@@ -40,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
             embedded = EmbeddedBroker(options.port)
         where = embedded.address if embedded else _address(options.broker)
-        with _page(options, where, zone) as links:
+        with _page(options, place, where, zone) as links:
             server = serve.Server(house, where, zone, share, worker, options.broker_pid)
             ready = {"ready": True, "broker": str(where), "data": str(data), "policy": house.policy.name}
             if options.json:
@@ -57,19 +62,33 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-@contextmanager
-def _page(options: argparse.Namespace, broker: BrokerAddress, zone: ZoneInfo) -> Iterator[dict[str, str]]:
-    """Serve the privacy page while this block runs; yields each account's link, which opens it once."""
+def _place(options: argparse.Namespace) -> "Where | None":
+    """Where the page is to be served; None for nowhere. Raises CloudError where that would not be safe."""
     if options.no_page:
+        return None
+    # Only now: it brings a web server with it.
+    try:
+        from cloud_stub.page.serving import where  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise CloudError(
+            f"the page needs {error.name}. Install it with: pip install 'residual-echo[cloud]', or use --no-page."
+        ) from error
+    return where(options.http, options.http_certificate, options.http_key, options.http_password_file)
+
+
+@contextmanager
+def _page(
+    options: argparse.Namespace, place: "Where | None", broker: BrokerAddress, zone: ZoneInfo
+) -> Iterator[dict[str, str]]:
+    """Serve the privacy page while this block runs; yields each account's link, which opens it once."""
+    if place is None:
         yield {}
         return
-    # Only here: it brings a web server with it.
-    from cloud_stub.page import serving as pages  # noqa: PLC0415
     from cloud_stub.page.desk import Desk  # noqa: PLC0415
+    from cloud_stub.page.serving import PageServer  # noqa: PLC0415
 
-    place = pages.where(options.http, options.http_certificate, options.http_key, options.http_password_file)
     with opened(options) as house:
-        page = pages.PageServer(Desk(house, zone), broker, place, quiet=options.json)
+        page = PageServer(Desk(house, zone), broker, place, quiet=options.json)
         page.start()
         try:
             yield page.links

@@ -14,6 +14,9 @@ from cloud_stub.page.guard import MAX_UPLOAD_BYTES
 from cloud_stub.page.rooms import compare, devices, entrance, history, left, live, settings
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 
+# What is uploaded must not lie in a temporary file.
+MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
+
 #: What any room may answer, as the guard does before it.
 ANSWERS = {
     400: "no request that can be read",
@@ -30,8 +33,6 @@ ANSWERS = {
 
 def application(page: Page) -> FastAPI:
     """All rooms. The caller puts the guard before them."""
-    # What is uploaded must not lie in a temporary file.
-    MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
     app = FastAPI(
         title="Residual Echo's privacy page",
         version="1",

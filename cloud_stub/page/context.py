@@ -1,5 +1,6 @@
 """What every room is handed: the page's house, its wire, the session, and the templates."""
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -63,7 +64,7 @@ async def from_our_form(request: Request) -> None:
     given = request.headers.get("x-csrf-token")
     if given is None and "form" in request.headers.get("content-type", ""):
         given = str((await request.form()).get("csrf", ""))
-    if given != session.csrf:
+    if not hmac.compare_digest((given or "").encode(), session.csrf.encode()):
         raise HTTPException(403, "That form is from another session. Go back, reload the page, and send it again.")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import queue
+import re
 import secrets
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,7 @@ from cloud_stub.answers import provenance
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.control import control_topic
 from cloud_stub.contract.messages import (
+    DEVICE_PATTERN,
     DIRECTIVES,
     ROOT,
     DeviceError,
@@ -154,7 +156,7 @@ class Wire:
         # Whatever somebody publishes must not end this thread: what is no message of the contract is not shown.
         with contextlib.suppress(ValueError):
             _, _, device, room, *rest = message.topic.split("/")
-            if message.payload:
+            if message.payload and re.match(DEVICE_PATTERN, device):
                 self._take(device, room, rest, message)
 
     def _take(self, device: str, room: str, rest: list[str], message: mqtt.MQTTMessage) -> None:

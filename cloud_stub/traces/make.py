@@ -64,8 +64,8 @@ def hear(files: list[Path]) -> list[tuple[Interaction, bytes]]:
     """What a device makes of these sounds: the interaction and its recording (FLAC), in the order of the files."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        serve = ("cloud_stub", "serve", "--embedded-broker", "--port", "0", "--json", "--data", str(folder / "data"))
-        with _running(*serve) as cloud:
+        serve = ("cloud_stub", "serve", "--embedded-broker", "--port", "0", "--json", "--no-page")
+        with _running(*serve, "--data", str(folder / "data")) as cloud:
             assert cloud.stdout is not None
             broker = json.loads(cloud.stdout.readline())["broker"]
             with _running("device", "record", str(folder / "heard.jsonl"), "--broker", broker) as recorder:

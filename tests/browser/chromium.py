@@ -1,6 +1,7 @@
 """A real Chromium, the distribution's own, and a house with a device that hears what is played to it."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
@@ -19,9 +21,12 @@ from tests.processes import Cloud, asked, cloud, missing, until
 SIZE = {"width": 1100, "height": 800}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Headless; Playwright only drives it, and downloads none of its own."""
+    """Headless; Playwright only drives it, and downloads none of its own.
+
+    Not for longer than a file's tests: as long as it lives, no other event loop can run in this thread.
+    """
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         missing("Chromium", "apt install chromium")
@@ -41,21 +46,23 @@ class Home:
     browser: Browser
     state: Any
     """The session, for new browser windows."""
+    visits: httpx.Client
+    """The same session, without a browser."""
 
     @property
     def address(self) -> str:
         return self.cloud.links["household"].split("/enter", maxsplit=1)[0]
 
     def hear(self, name: str) -> str:
-        """Play a spoken request to the device; returns its interaction's id when the cloud has stored all of it."""
-        before = {row["id"] for row in self.history()}
+        """Play a spoken request to the device; returns its interaction's id when the page shows its recording."""
+        before = self._recorded()
         self.device.command("hear", (FOLDER / f"{name}.flac").read_bytes())
+        (interaction,) = until(lambda: self._recorded() - before, f"{name} to be stored")
+        return str(interaction)
 
-        def stored() -> str:
-            new = [row for row in self.history() if row["id"] not in before and row["recording"]]
-            return str(new[0]["id"]) if new else ""
-
-        return str(until(stored, f"{name} to be stored"))
+    def _recorded(self) -> set[str]:
+        page = self.visits.get("/history").text
+        return set(re.findall("/recordings/([0-9a-f-]+)/waveform", page))
 
     def history(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = asked("history", "household", "--data", self.cloud.data)
@@ -104,4 +111,8 @@ def home(folder: Path, browser: Browser, *options: str) -> Iterator[Home]:
         state = context.storage_state()
         context.close()
         device.online()
-        yield Home(served, device, browser, state)
+        with httpx.Client(
+            base_url=served.links["household"].split("/enter", maxsplit=1)[0],
+            cookies={cookie["name"]: cookie["value"] for cookie in state["cookies"]},
+        ) as visits:
+            yield Home(served, device, browser, state, visits)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -109,21 +108,20 @@ def test_a_request_is_deleted_by_keyboard_alone(seen: tuple[Home, list[str]]) ->
     assert interaction not in {row["id"] for row in one.history()}
 
 
-def test_a_transcript_that_looks_like_code_is_only_read(chromium: Browser, tmp_path: Path) -> None:
+def test_a_transcript_that_looks_like_code_is_only_read(seen: tuple[Home, list[str]]) -> None:
+    one, _ = seen
     evil = "remember <img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-    with home(tmp_path, chromium) as one, one.window() as page:
+    with one.window() as page:
         page.goto("/live")
         expect(page.locator("#ways[data-open]")).to_be_attached()
         one.device.command("say", {"text": evil})
         expect(page.locator(".way .heard")).to_contain_text("onerror")
         expect(page.locator(".way ol li", has_text="actions/fact")).to_contain_text("<script>")
         assert "owned" not in page.title()
-        (row,) = one.history()
-        for path in ("/history", f"/history/{row['id']}", "/left", f"/delete?what=one&id={row['id']}", "/left/picture"):
-            if path != "/left/picture":
-                page.goto(path)
-                expect(page.locator("body")).not_to_have_text("")
-                assert "owned" not in page.title(), path
-                assert page.locator("main img[src=x]").count() == 0
+        interaction = one.history()[-1]["id"]
+        for path in ("/history", f"/history/{interaction}", "/left", f"/delete?what=one&id={interaction}"):
+            page.goto(path)
+            assert "owned" not in page.title(), path
+            assert page.locator("main img[src=x]").count() == 0, path
         page.goto("/history")
-        expect(page.locator(".you")).to_have_text(evil)
+        expect(page.locator(".you").first).to_have_text(evil)

@@ -1,10 +1,13 @@
 """Nobody reads, plays, changes or deletes by the page what is not theirs; and nothing that was said becomes code."""
 
+import asyncio
+import importlib
 import re
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -13,12 +16,15 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from cloud_stub.certificates import Authority
 from cloud_stub.contract.messages import MAX_RECORDING_BYTES
+from cloud_stub.errors import CloudError
+from cloud_stub.page.serving import where
 from tests.browser.visitor import Visitor, visitor
-from tests.processes import Cloud, asked, cloud, cloud_stub
-from tests.speaker import speaker
+from tests.processes import Cloud, asked, cloud, cloud_stub, until
+from tests.speaker import Speaker, speaker
 
 SECRET = "remember that the key is under the stone lion"
 EVIL = "remember <script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> \"quoted\" 'it'"
@@ -55,6 +61,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         speaker(served.broker, "kitchen") as kitchen,
         speaker(served.broker, "bedroom") as bedroom,
     ):
+        bedroom.show()
+        until(lambda: "waits for its wake word" in theirs.get("/devices").text, "Alice's device to be seen")
         ours, secret = kitchen.say(EVIL), bedroom.say(SECRET)
         gone = theirs.post("/delete", what="one", id=bedroom.say("what time is it"))
         assert gone.status_code == 303
@@ -89,20 +97,15 @@ def test_no_page_and_no_call_without_a_session(street: Street) -> None:
 def test_a_link_opens_once_and_a_session_that_was_left_is_over(street: Street, tmp_path: Path) -> None:
     assert httpx.get(street.cloud.links["household"]).status_code == 403
     assert httpx.get(f"{street.base}/enter?link=guess").status_code == 403
-    with cloud(tmp_path / "data", "--http", "127.0.0.1:0") as other, visitor(other.links["household"]) as guest:
+    with (
+        cloud(tmp_path / "data", "--http", "127.0.0.1:0") as other,
+        visitor(other.links["household"]) as guest,
+    ):
         (cookie,) = guest.client.cookies.items()
         assert guest.get("/history").status_code == 200
         assert guest.post("/leave").status_code == 200
         guest.client.cookies.set(*cookie)
         assert guest.get("/history").status_code == 401
-
-
-def test_the_session_cookie_is_out_of_reach_of_scripts_and_of_other_sites(tmp_path: Path) -> None:
-    with cloud(tmp_path / "data", "--http", "127.0.0.1:0") as served:
-        set_cookie = httpx.get(served.links["household"]).headers["set-cookie"].lower()
-    assert "httponly" in set_cookie
-    assert "samesite=strict" in set_cookie
-    assert "domain" not in set_cookie
 
 
 def test_nothing_of_another_account_is_read_played_or_deleted_by_any_id(street: Street) -> None:
@@ -138,23 +141,30 @@ def test_nothing_of_another_account_is_read_played_or_deleted_by_any_id(street: 
 
 
 def test_what_happens_in_another_account_is_not_seen_live(street: Street) -> None:
+    seen = threading.Event()
+
+    def talk(bedroom: Speaker, kitchen: Speaker) -> None:
+        # Again and again: the page listens a moment after it has begun to answer.
+        while not seen.is_set():
+            bedroom.say("remember the stone lion again", sound=False)
+            kitchen.say("what time is it", sound=False)
+
     with (
         speaker(street.cloud.broker, "bedroom") as bedroom,
         speaker(street.cloud.broker, "kitchen") as kitchen,
         street.mine.client.stream("GET", "/live/events") as stream,
     ):
-        lines = stream.iter_lines()
-        assert next(lines) == "retry: 1000"
-        seen = []
-        # The page listens a moment after it has said so: what is said before is not missed for long.
-        while not any("what time is it" in line for line in seen):
-            bedroom.say("remember the stone lion again", sound=False)
-            kitchen.say("what time is it", sound=False)
-            while len(seen) < 1 or "stored" not in seen[-1]:
-                line = next(lines)
-                if line.startswith("data:"):
-                    seen.append(line)
-        assert not any("lion" in line or "bedroom" in line for line in seen)
+        talking = threading.Thread(target=talk, args=(bedroom, kitchen))
+        talking.start()
+        try:
+            for line in stream.iter_lines():
+                assert "lion" not in line
+                assert "bedroom" not in line
+                if '"stored"' in line:
+                    break
+        finally:
+            seen.set()
+            talking.join()
 
 
 def test_no_form_is_taken_without_the_sessions_token_or_from_another_site(street: Street) -> None:
@@ -232,6 +242,7 @@ def test_every_answer_carries_the_strict_policy(street: Street) -> None:
         "/receipts/..%2fsigning.key/file",
         "/compare?trace=../../../etc/passwd",
         "/compare?trace=/etc/passwd&first=/etc/passwd",
+        "/compare?trace=nothing",
         "/compare?trace=week&first=../policies/amazon-2019.toml",
     ],
 )
@@ -277,6 +288,30 @@ def test_what_is_too_long_is_refused_whatever_its_headers_say(street: Street) ->
     assert street.mine.get("/live").status_code == 200, "it still answers"
 
 
+async def uploaded(size: int) -> Request:
+    """A request with a file of that size."""
+    head = b'--b\r\nContent-Disposition: form-data; name="sound"; filename="a.wav"\r\n\r\n'
+    body = head + b"R" * size + b"\r\n--b--\r\n"
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request({"type": "http", "method": "POST", "headers": headers}, receive)
+
+
+def test_an_uploaded_sound_lies_in_no_file() -> None:
+    importlib.import_module("cloud_stub.page.app")
+
+    async def rolled() -> bool:
+        form = await (await uploaded(MAX_RECORDING_BYTES)).form()
+        on_disk: bool = form["sound"].file._rolled  # type: ignore[union-attr]
+        await form.close()
+        return on_disk
+
+    assert asyncio.run(rolled()) is False
+
+
 def test_nothing_that_is_sent_becomes_a_header(street: Street) -> None:
     split = "%0d%0aset-cookie:%20owned=1%0d%0a%0d%0a"
     paths = [f"/history?words={split}", f"/history?device={split}", f"/history/{split}", f"/compare?trace={split}"]
@@ -297,24 +332,26 @@ def test_another_hosts_name_is_refused(street: Street) -> None:
 
 def test_beyond_loopback_it_refuses_to_start_without_tls_and_a_password(tmp_path: Path) -> None:
     pair = Authority(tmp_path, "ca").sign("page")
-    (password := tmp_path / "password").write_text("correct horse battery\n")
+    (good := tmp_path / "password").write_text("correct horse battery\n")
     (short := tmp_path / "short").write_text("hunter2\n")
-    tls = ("--http-certificate", str(pair.certificate), "--http-key", str(pair.key))
-    for more in ((), tls, ("--http-password-file", str(password)), (*tls, "--http-password-file", str(short))):
-        done = refused(tmp_path, "--http", "0.0.0.0:0", *more)
-        assert "password" in done, done
-    assert "certificate" in refused(tmp_path, *("--http-certificate", str(password), "--http-key", str(pair.key)))
-    assert "--http 127.0.0.1:" in refused(tmp_path, "--http", "kitchen.local:80")
-
-
-def refused(folder: Path, *options: str) -> str:
-    """What `serve` says when it does not start."""
-    command = [sys.executable, "-m", "cloud_stub", "serve", "--embedded-broker", "--port", "0"]
-    done = subprocess.run(
-        [*command, "--data", str(folder / "data"), *options], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 2, done.stderr
-    return done.stderr
+    for host in ("0.0.0.0", "192.168.1.5", "[::]", "[2001:db8::1]"):
+        for certificate, key, password in (
+            (None, None, None),
+            (pair.certificate, pair.key, None),
+            (None, None, good),
+            (pair.certificate, pair.key, short),
+        ):
+            with pytest.raises(CloudError, match="password"):
+                where(f"{host}:0", certificate, key, password)
+    with pytest.raises(CloudError, match="certificate"):
+        where("127.0.0.1:0", good, pair.key, None)
+    for address in ("kitchen.local:80", "127.0.0.1", "127.0.0.1:99999", ":80", "0.0.0.0:x"):
+        with pytest.raises(CloudError, match=r"--http 127\.0\.0\.1:"):
+            where(address, None, None, None)
+    done = cloud_stub("serve", "--embedded-broker", "--port", "0", "--http", "0.0.0.0:0", "--data", tmp_path / "data")
+    assert done.returncode == 2
+    assert "needs TLS and a password" in done.stderr
+    assert not (tmp_path / "data").exists()
 
 
 def test_beyond_loopback_it_asks_for_the_password_by_tls(tmp_path: Path) -> None:
@@ -348,3 +385,23 @@ def test_a_link_is_worth_nothing_after_five_wrong_passwords(tmp_path: Path) -> N
         late = httpx.post(f"{base}/enter", data={"link": token, "password": "correct horse battery"})
         assert late.status_code == 403
         assert "set-cookie" not in late.headers
+
+
+def test_the_terminal_shows_a_link_and_once_it_is_used_the_next(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cloud_stub", "serve", "--embedded-broker", "--port", "0", "--http", "127.0.0.1:0"]
+    with subprocess.Popen([*command, "--data", str(tmp_path)], stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        try:
+            first = next(link for line in iter(served.stdout.readline, "") if (link := link_in(line)))
+            assert httpx.get(first).status_code == 303
+            second = next(link for line in iter(served.stdout.readline, "") if (link := link_in(line)))
+            assert second != first
+            assert httpx.get(second).status_code == 303
+        finally:
+            served.terminate()
+
+
+def link_in(line: str) -> str:
+    """The page's link, where the line has one."""
+    found = re.search(r"http://127\.0\.0\.1:\d+/enter\?link=\S+", line)
+    return found[0] if found else ""

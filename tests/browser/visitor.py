@@ -7,8 +7,6 @@ from typing import Any
 
 import httpx
 
-ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
-
 
 class Visitor:
     """A session: `get` pages, `post` forms with the session's token."""
@@ -32,4 +30,6 @@ def visitor(link: str, **how: Any) -> Iterator[Visitor]:
     with httpx.Client(base_url=link.split("/enter", maxsplit=1)[0], timeout=60, **how) as client:
         came = client.get(link)
         assert came.status_code == 303, came.text
+        # Out of reach of scripts, and of other sites.
+        assert {"httponly", "samesite=strict"} <= set(came.headers["set-cookie"].lower().split("; "))
         yield Visitor(client)

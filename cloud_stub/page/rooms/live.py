@@ -27,7 +27,8 @@ async def events(here: Here, me: Me) -> StreamingResponse:
         yield "retry: 1000\n\n"
         async for event in here.wire.watch(me.account):
             # A session that has ended meanwhile sees nothing more.
-            if here.door.holds(me):
-                yield f"data: {json.dumps(event)}\n\n"
+            if not here.door.holds(me):
+                return
+            yield f"data: {json.dumps(event)}\n\n"
 
     return StreamingResponse(stream(), media_type="text/event-stream")

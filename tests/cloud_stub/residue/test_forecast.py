@@ -13,6 +13,7 @@ from cloud_stub.residue.forecast import Moment, forecast
 from cloud_stub.retention import policy
 from cloud_stub.retention.rules import Period
 from cloud_stub.traces import locate
+from tests.cloud_stub.policies import policy_text
 
 LATER = [Period("P10D"), Period("P3M"), Period("P18M"), Period("P24M")]
 
@@ -65,3 +66,24 @@ def test_a_forecast_changes_nothing(tmp_path: Path) -> None:
         before = house.left(DEFAULT)
         foretold(house, deleted=True)
         assert house.left(DEFAULT) == before
+
+
+def test_what_is_pseudonymised_redacted_or_erased_later_is_foretold_too(tmp_path: Path) -> None:
+    cases = {
+        ("training", "transcript", "user_delete"): {"action": "pseudonymise", "after": "P30D"},
+        ("training", "recording", "user_delete"): {"action": "pseudonymise"},
+        ("primary", "transcript", "user_delete"): {"action": "redact", "fields": ["text", "words"], "after": "P2M"},
+        ("primary", "response", "age"): {"action": "erase", "after": "P1Y"},
+        ("actions", "alarm", "user_delete"): {"action": "erase", "after": "P3M"},
+    }
+    (file := tmp_path / "policy.toml").write_text(policy_text(cases))
+    start = interactions(load(locate("week")))[0].at
+    with rehearsal(str(file), start, data=tmp_path / "data", training_share=1.0) as house:
+        now = said(house)
+        _, *moments = foretold(house, deleted=True)
+        house.delete(DEFAULT)
+        assert operators(moments.pop(0)) == counted(house)
+        for moment, period in zip(moments, LATER, strict=True):
+            house.advance_to(period.since(now))
+            assert operators(moment) == counted(house), moment.name
+        assert counted(house)["training", "transcript"] > 0
