@@ -11,7 +11,7 @@ from starlette.routing import Match
 from cloud_stub.errors import CloudError
 from cloud_stub.page.context import FOLDER, Page, from_our_form, render
 from cloud_stub.page.guard import MAX_UPLOAD_BYTES
-from cloud_stub.page.rooms import compare, devices, entrance, history, left, live, settings
+from cloud_stub.page.rooms import compare, counts, devices, entrance, history, left, live, settings
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 
 # What is uploaded must not lie in a temporary file.
@@ -43,7 +43,7 @@ def application(page: Page) -> FastAPI:
         responses={status: {"description": says, "content": {"text/html": {}}} for status, says in ANSWERS.items()},
     )
     app.state.page = page
-    for room in (entrance, live, history, left, compare, settings, devices):
+    for room in (entrance, live, history, left, compare, settings, devices, counts):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))
 

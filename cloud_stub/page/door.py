@@ -40,9 +40,13 @@ class WrongPassword(Exception):
 class Door:
     """Links and sessions. They live in memory: a restart ends them all."""
 
-    def __init__(self, password: str | None, announce: Callable[[str, str], None]) -> None:
-        """`announce(account, token)` prints a new link; with `password` None a link alone opens."""
+    def __init__(self, password: str | None, announce: Callable[[str, str], None], counts: str) -> None:
+        """`announce(account, token)` prints a new link; with `password` None a link alone opens.
+
+        `counts` is the token of whoever may read the counts.
+        """
         self._password, self._announce = password, announce
+        self._counts = f"Bearer {counts}".encode()
         self._links: dict[str, tuple[str, int]] = {}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -96,6 +100,10 @@ class Door:
     def holds(self, session: Session) -> bool:
         """Whether that session has not ended."""
         return session.until > time.monotonic() and any(one is session for one in self._sessions.values())
+
+    def counts_for(self, authorization: str) -> bool:
+        """Whether that header carries the token of the counts."""
+        return hmac.compare_digest(authorization.encode("utf-8", "surrogatepass"), self._counts)
 
     def leave(self, cookie: str) -> None:
         """End that session."""

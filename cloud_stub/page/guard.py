@@ -16,6 +16,9 @@ MAX_FORM_BYTES = 64_000
 MAX_UPLOAD_BYTES = MAX_RECORDING_BYTES + MAX_FORM_BYTES
 UPLOADS = "/hear"
 
+#: Numbers about all accounts together: for the holder of a token, and for no session.
+COUNTS = "/metrics"
+
 #: Nothing but our own files, no script or style within a page, no frame, and no text taken for markup by a script.
 POLICY = "; ".join(
     (
@@ -79,6 +82,8 @@ class Guard:
             return _answer(421, "This page has another address.")
         session = self._door.session(_cookie(headers, self._cookie))
         scope.setdefault("state", {})["session"] = session
+        if scope["path"] == COUNTS:
+            return self._no_counts(scope["method"], headers.get("authorization", ""))
         open_to_all = scope["path"].startswith("/static/") or scope["path"] == "/enter"
         if session is None and not open_to_all:
             return _answer(401, "This page opens with the link that cloud-stub prints in its terminal.")
@@ -91,6 +96,11 @@ class Guard:
             if not length.isdigit() or int(length) > limit:
                 return _answer(413, f"That is too long: at most {limit} bytes.")
         return None
+
+    def _no_counts(self, method: str, authorization: str) -> ASGIApp | None:
+        if not self._door.counts_for(authorization):
+            return _answer(401, "The counts are for whoever sends the token in cloud/metrics-token.")
+        return None if method in _SAFE else _answer(405, "The counts can only be read.")
 
     def _dressed(self, send: Send, scope: Scope) -> Send:
         async def dressed(message: Message) -> None:

@@ -1,6 +1,8 @@
 """Serves the page beside the broker's messages, in a thread of its own."""
 
 import ipaddress
+import os
+import secrets
 import socket
 import ssl
 import threading
@@ -112,7 +114,9 @@ class PageServer:
         self.port = self._socket.getsockname()[1]
         self.links: dict[str, str] = {}
         """The first link of each account."""
-        self._door = Door(place.password, self._announce)
+        with desk.house() as house:
+            token = _token(house.stores.folder / "metrics-token")
+        self._door = Door(place.password, self._announce, token)
         self._wire = Wire(desk, broker)
         tls = place.certificate is not None
         page = Page(desk, self._wire, self._door, f"residual_echo_{self.port}", tls)
@@ -154,6 +158,16 @@ class PageServer:
             self.links[account] = link
         elif not self._quiet:
             print(f"  the page was opened; the next link for {account}: {link}", flush=True)
+
+
+def _token(file: Path) -> str:
+    """The token in that file, which only its owner reads; made where there is none."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+            new.write(secrets.token_urlsafe(32))
+    except FileExistsError:
+        pass
+    return file.read_text("utf-8").strip()
 
 
 def _bracketed(name: str) -> str:

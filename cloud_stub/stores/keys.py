@@ -32,6 +32,7 @@ class Keys:
             keys.execute("CREATE TABLE IF NOT EXISTS account_key (account TEXT PRIMARY KEY, key BLOB NOT NULL)")
             keys.execute("CREATE TABLE IF NOT EXISTS signing_key (only INTEGER PRIMARY KEY, key BLOB NOT NULL)")
         self._cache: dict[str, tuple[_Hash, _Hash]] = {}
+        self._seen = 0
         self.seal = Seal(RecordKeys(self._files))
 
     def pseudonym(self, account: str, name: str) -> str:
@@ -55,6 +56,10 @@ class Keys:
 
     def prepare(self, accounts: Iterable[str]) -> None:
         """Load the keys of many accounts at once, and make those that are missing in one transaction."""
+        # Whoever else writes to the file may have destroyed a key that is known here.
+        (version,) = self._files.connection.execute("PRAGMA data_version").fetchone()
+        if version != self._seen:
+            self._cache, self._seen = {}, version
         missing = [account for account in accounts if account not in self._cache]
         if not missing:
             return

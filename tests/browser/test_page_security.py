@@ -405,3 +405,17 @@ def link_in(line: str) -> str:
     """The page's link, where the line has one."""
     found = re.search(r"http://127\.0\.0\.1:\d+/enter\?link=\S+", line)
     return found[0] if found else ""
+
+
+def test_the_counts_are_for_the_holder_of_their_token_and_for_no_session(street: Street) -> None:
+    file = street.cloud.data / "cloud" / "metrics-token"
+    assert file.stat().st_mode & 0o077 == 0
+    token = file.read_text()
+    answer = httpx.get(f"{street.base}/metrics", headers={"authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")
+    assert "\nresidual_echo_stored " in answer.text
+    assert SECRET not in answer.text
+    for header in ({}, {"authorization": f"Bearer {token}x"}, {"authorization": token}):
+        assert httpx.get(f"{street.base}/metrics", headers=header).status_code == 401
+    assert street.mine.get("/metrics").status_code == 401
+    assert httpx.post(f"{street.base}/metrics", headers={"authorization": f"Bearer {token}"}).status_code == 405

@@ -360,6 +360,17 @@ def test_a_destroyed_key_makes_the_accounts_pseudonyms_point_to_nobody(tmp_path:
     keys.close()
 
 
+def test_a_key_that_another_program_destroyed_is_not_used_again(tmp_path: Path) -> None:
+    one, other = Keys(tmp_path), Keys(tmp_path)
+    before = one.pseudonym("alice", "1")
+    other.destroy("alice")
+    after = one.pseudonym("alice", "1")
+    assert before != after
+    assert after == other.pseudonym("alice", "1")
+    one.close()
+    other.close()
+
+
 def test_two_connections_that_make_the_same_accounts_key_at_once_get_one_key(tmp_path: Path) -> None:
     one, other = Keys(tmp_path), Keys(tmp_path)
     # Both find no key before either makes it.
