@@ -25,7 +25,7 @@ def mosquitto() -> Iterator[int]:
         port: int = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="mosquitto-") as name:
         settings = Path(name) / "mosquitto.conf"
-        limits = "max_queued_messages 0\nmax_inflight_messages 0\n"
+        limits = "max_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\n"
         settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{limits}", "utf-8")
         process = subprocess.Popen([program, "-c", str(settings)], stderr=subprocess.DEVNULL)  # noqa: S603
         try:

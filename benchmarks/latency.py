@@ -17,6 +17,7 @@ import itertools
 import json
 import platform
 import queue
+import socket
 import subprocess
 import sys
 import tempfile
@@ -159,6 +160,7 @@ def client(port: int, topics: list[str]) -> Iterator[mqtt.Client]:
     """A paho client that has subscribed when yielded."""
     made = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
     subscribed = threading.Event()
+    made.on_socket_open = lambda _c, _u, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made.on_connect = lambda *_: made.subscribe([(topic, 1) for topic in topics])
     made.on_subscribe = lambda *_: subscribed.set()
     made.connect("127.0.0.1", port)

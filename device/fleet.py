@@ -150,7 +150,8 @@ class Fleet:
                 client.loop_misc()
         if self._refusal:
             raise EchoError(self._refusal)
-        self.report.online = len(self._online)
+        if not self._leaving:
+            self.report.online = len(self._online)
         shown(self.report)
 
     def _at(self, pause: float, what: Callable[[], None]) -> None:
