@@ -48,6 +48,8 @@ pid_file {folder}/mosquitto.pid
 max_queued_messages 0
 # As many on their way as the cloud can take at once: its batches fill.
 max_inflight_messages 0
+# A small message is sent at once: it would wait 40 ms for the last one's acknowledgement.
+set_tcp_nodelay true
 # A device cannot make the broker hold more in one message than a recording.
 message_size_limit {largest}
 # Sessions of clients that never come back are not kept for ever. Devices and cloud repeat what is unanswered.
