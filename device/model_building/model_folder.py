@@ -10,6 +10,7 @@ from device.model_building import graph, lexicon
 from device.model_building.features import MFCC_CONF
 from device.model_building.recipe import Recipe
 from device.model_building.sentences import Sentences
+from device.wake_word import DECOYS
 
 
 def templates() -> Path:
@@ -39,9 +40,12 @@ def write_conf(out: Path, recipe: Recipe) -> None:
 def write_graph(folder: Path, recipe: Recipe, said: Sentences, own: Path = lexicon.OWN) -> None:
     """Write the `graph` folder of a Vosk model; `own` are pronunciations that CMUdict lacks.
 
+    The decoys of the wake words are known, too, and seldom said.
+
     Raises EchoError where nobody knows how to say a word, or where OpenFst's programs are missing.
     """
-    words = lexicon.lexicon(said.vocabulary().union(recipe.words), own)
+    decoys = (DECOYS.get(word, ()) for word in recipe.wake_words)
+    words = lexicon.lexicon(said.vocabulary().union(recipe.words, *decoys), own)
     graph.write(folder, words, _language(recipe, said, frozenset(words)), recipe.graph)
 
 
