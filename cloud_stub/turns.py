@@ -1,15 +1,21 @@
-"""Whose message is next: each sender's oldest in turn, so that one who floods the broker keeps nobody else waiting."""
+"""Whose message is next: in the order of arrival, but that one sender's flood keeps nobody else waiting."""
 
-from collections import OrderedDict, deque
+import heapq
+from collections import Counter, deque
+from itertools import count
 
 from cloud_stub.batch import Incoming
+
+#: As many messages of one sender are taken before those of others that came later.
+SHARE = 100
 
 
 class Turns:
     """Messages that have arrived and wait. True while there are any."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, deque[Incoming]] = OrderedDict()
+        self._waiting: dict[str, deque[tuple[int, Incoming]]] = {}
+        self._numbers = count()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -17,14 +23,27 @@ class Turns:
     def put(self, message: Incoming) -> None:
         """Let it wait behind the others of its sender: of a device, or of a third party."""
         sender = "/".join(message.topic.split("/", 3)[:3])
-        self._waiting.setdefault(sender, deque()).append(message)
+        self._waiting.setdefault(sender, deque()).append((next(self._numbers), message))
 
     def take(self, most: int) -> list[Incoming]:
-        """The next messages, at most so many."""
+        """The next messages, at most so many, in rounds in which each sender has its share."""
         taken: list[Incoming] = []
-        while self._waiting and len(taken) < most:
-            sender, messages = self._waiting.popitem(last=False)
-            taken.append(messages.popleft())
-            if messages:
-                self._waiting[sender] = messages
+        had: Counter[str] = Counter()
+        next_round = [(messages[0][0], sender) for sender, messages in self._waiting.items()]
+        this_round: list[tuple[int, str]] = []
+        while len(taken) < most and (this_round or next_round):
+            if not this_round:
+                this_round, next_round = next_round, []
+                had.clear()
+                heapq.heapify(this_round)
+            _, sender = heapq.heappop(this_round)
+            messages = self._waiting[sender]
+            taken.append(messages.popleft()[1])
+            had[sender] += 1
+            if not messages:
+                del self._waiting[sender]
+            elif had[sender] < SHARE:
+                heapq.heappush(this_round, (messages[0][0], sender))
+            else:
+                next_round.append((messages[0][0], sender))
         return taken

@@ -196,12 +196,11 @@ def _settings_options(*keys: str) -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import signal  # noqa: PLC0415
-
     from device import voice  # noqa: PLC0415
     from device.capture import Capture  # noqa: PLC0415
+    from device.interrupt import Interrupt  # noqa: PLC0415
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way of pressing Ctrl-C
+    interrupt = Interrupt()
     chosen = settings.chosen(options)
     echo = _echo(chosen, voice=chosen.voice)
     try:
@@ -213,8 +212,14 @@ def _run(options: argparse.Namespace) -> int:
             print("no microphone: what is heard comes by MQTT control alone. Stop with Ctrl-C.", flush=True)
         elif echo.switches.now.muted:
             print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
-        answered = (lambda: any(each.interaction.transcript for each in echo.exchanges)) if options.once else None
-        echo.live(Capture(chosen.microphone), answered or (lambda: False))
+
+        def enough() -> bool:
+            heard = options.once and any(each.interaction.transcript for each in echo.exchanges)
+            return interrupt.asked or heard
+
+        echo.live(Capture(chosen.microphone), enough)
+        if interrupt.asked:
+            return 130
         echo.settle(20.0)
     finally:
         echo.close()

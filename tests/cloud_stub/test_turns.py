@@ -1,10 +1,10 @@
-"""Among those whose messages wait, each has its turn, and each one's messages keep their order."""
+"""Messages keep their order, and a flood from one sender leaves the others their turn."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_stub.batch import Incoming
-from cloud_stub.turns import Turns
+from cloud_stub.turns import SHARE, Turns
 
 
 def message(sender: str, number: int) -> Incoming:
@@ -17,7 +17,19 @@ def test_a_flood_from_one_device_leaves_anothers_message_its_turn() -> None:
     for number in range(10_000):
         turns.put(message("kitchen", number))
     turns.put(message("bedroom", 0))
-    assert turns.take(3) == [message("hall", 0), message("kitchen", 0), message("bedroom", 0)]
+    taken = turns.take(SHARE + 3)
+    assert taken[:2] == [message("hall", 0), message("kitchen", 0)]
+    assert taken[-2:] == [message("bedroom", 0), message("kitchen", SHARE)]
+
+
+def test_what_no_flood_disturbs_is_taken_in_the_order_of_arrival() -> None:
+    turns = Turns()
+    arrived = [
+        message(sender, number) for number, sender in enumerate(["kitchen", "hall", "hall", "kitchen", "hall"] * 9)
+    ]
+    for one in arrived:
+        turns.put(one)
+    assert turns.take(len(arrived)) == arrived
 
 
 @given(st.lists(st.sampled_from(["kitchen", "bedroom", "hall"]), max_size=60), st.integers(1, 20))
