@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo run test check soak bench model screenshots clean
+.PHONY: demo run test readme check soak bench model screenshots clean
 
 demo: .venv/cloud
 	$(BIN)/echo-device demo
@@ -16,6 +16,10 @@ run: .venv/cloud
 
 test: .venv/test
 	$(BIN)/python -m pytest
+
+# Runs every command of the README, and compares what it shows with what they print.
+readme: .venv/test
+	$(BIN)/python -m pytest -n 0 -m readme tests/test_readme.py
 
 check: .venv/test
 	$(BIN)/ruff check .

@@ -23,8 +23,3 @@ def recordings() -> Path:
     if not folder:
         missing("the folder of people's recordings", "set RESIDUAL_ECHO_RECORDINGS to it")
     return Path(str(folder))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest file first, so that no worker is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")

@@ -50,6 +50,7 @@ def test_the_examples_pass(tmp_path: Path) -> None:
     assert re.search(r"^9 passed", done.stdout, re.MULTILINE), done.stdout
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_the_tests_in_the_readme_pass_on_the_embedded_broker_too(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text("utf-8")

@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 #: Not run here, and why.
 ELSEWHERE = {
-    "make test": "we are in it",
+    "make test": "runs the other tests",
     ".venv/bin/echo-device microphones": "fails where there is none; tests/real/test_first_failures.py runs it",
     ".venv/bin/echo-device models download vosk-model-small-en-us-0.15": "needs the internet; "
     "tests/device/test_model_download.py downloads from a server of its own",
@@ -93,12 +93,14 @@ def printed(checkout: Path) -> Iterator[dict[str, str]]:
         yield outputs
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.readme
+@pytest.mark.timeout(600)
 def test_every_command_in_the_readme_runs(printed: dict[str, str]) -> None:
     assert set(printed) == set(commands()) - set(ELSEWHERE)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.readme
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("command", "number"),
     [

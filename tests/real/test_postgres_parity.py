@@ -201,7 +201,9 @@ def everything(house: House) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    "policy", [POLICIES[0], *(pytest.param(name, marks=pytest.mark.soak) for name in POLICIES[1:])]
+)
 def test_one_trace_leaves_the_same_rows_on_both(
     postgres: Server, tmp_path: Path, same_every_time: Callable[[int], None], policy: str
 ) -> None:

@@ -89,7 +89,8 @@ def test_no_backup_says_what_was_erased(tmp_path: Path, name: str) -> None:
     assert holding(((str(file), file.read_bytes()) for file in copies), wanted) == []
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.soak  # test_postgres.py searches the server's files for one sentence each time
+@pytest.mark.parametrize("name", policy.names())
 def test_no_file_of_postgresql_says_what_was_erased(
     postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -87,6 +87,7 @@ def test_two_builds_of_one_seed_are_the_same(tmp_path: Path) -> None:
     assert one == again
 
 
+@pytest.mark.soak
 def test_another_seed_makes_another_model(tmp_path: Path, whole: dict[str, str]) -> None:
     assert digest(build(short(seed=4), tmp_path))["am/final.mdl"] != whole["am/final.mdl"]
 
@@ -95,6 +96,7 @@ class Stop(Exception):
     """Stands for whatever ends a training before its time."""
 
 
+@pytest.mark.soak
 def test_an_interrupted_training_goes_on_to_the_same_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, str]
 ) -> None:
