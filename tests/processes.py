@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from device.cloud_process import Cloud
 from device.testing import processes
 from device.testing.processes import PATIENCE_S, cloud, free_port, listens, until
+from tests import forked
 
 __all__ = ["PATIENCE_S", "Cloud", "cloud", "free_port", "listens", "until"]
 
@@ -55,14 +55,7 @@ def echo_device(*arguments: str | Path, **environment: str) -> "subprocess.Compl
 
 
 def _run(module: str, *arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-        env=os.environ | environment,
-    )
+    return forked.run(module, [str(each) for each in arguments], os.environ | environment, timeout=110)
 
 
 def asked(*arguments: str | Path) -> Any:
