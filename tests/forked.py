@@ -24,19 +24,15 @@ PRELOADED = [
 _context = multiprocessing.get_context("forkserver") if hasattr(os, "fork") else None
 
 
-def run(
-    module: str, arguments: list[str], environment: dict[str, str], timeout: float
-) -> "subprocess.CompletedProcess[str]":
+def run(module: str, arguments: list[str], timeout: float) -> "subprocess.CompletedProcess[str]":
     """As subprocess.run of `python -m module`, its output captured. Raises subprocess.TimeoutExpired."""
     if _context is None:
         command = [sys.executable, "-m", module, *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, check=False, env=environment, encoding="utf-8"
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, encoding="utf-8")
     _context.set_forkserver_preload(PRELOADED)
     with tempfile.TemporaryDirectory() as name:
         out, err = Path(name) / "out", Path(name) / "err"
-        process = _context.Process(target=_work, args=(module, arguments, environment, str(Path.cwd()), out, err))
+        process = _context.Process(target=_work, args=(module, arguments, dict(os.environ), str(Path.cwd()), out, err))
         process.start()
         process.join(timeout)
         if process.is_alive():

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,18 @@ def echo_device(*arguments: str | Path, **environment: str) -> "subprocess.Compl
 
 
 def _run(module: str, *arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return forked.run(module, [str(each) for each in arguments], os.environ | environment, timeout=110)
+    run = [str(each) for each in arguments]
+    if not environment:
+        return forked.run(module, run, timeout=110)
+    # Some of it is for Python itself, or for the loader, as they start.
+    return subprocess.run(
+        [sys.executable, "-m", module, *run],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+        env=os.environ | environment,
+    )
 
 
 def asked(*arguments: str | Path) -> Any:
