@@ -94,6 +94,8 @@ class Visitor:
         answer = self._connection.getresponse()
         answer.read()
         self._headers["Cookie"] = str(answer.headers["set-cookie"]).split(";", maxsplit=1)[0]
+        # The server closes what is silent for five seconds; the other one may take longer to start.
+        self._connection.close()
 
     def get(self, path: str) -> float:
         """Milliseconds until the page is there, as a whole."""
