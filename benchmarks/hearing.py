@@ -26,6 +26,7 @@ from device import speech_models
 from device.audio_source import BLOCK, SAMPLE_RATE
 from device.errors import EchoError
 from device.hearing import Event, Hearing
+from device.model_building.evaluate import word_errors
 from device.speech_models import SpeechModel
 from device.utterance import Heard, Mistaken
 from device.wake_word import SENSITIVITY, WAKE_WORDS
@@ -106,21 +107,11 @@ def _count(total: Measured, clip: Clip, wake_word: str, events: Sequence[Event])
         total.wake_hits += bool(heard)
     if said:
         got = " ".join(heard)  # a request that was cut in two is one in which something is missing
-        total.errors += _distance(said.split(), got.split())
+        total.errors += word_errors(said.split(), got.split())
         total.words += len(said.split())
         total.sentences += 1
         total.sentences_right += got == said
         total.wrong += [f"{said} | {got}"] if got != said else []
-
-
-def _distance(said: Sequence[str], heard: Sequence[str]) -> int:
-    """How many words have to be changed, left out or put in (Levenshtein)."""
-    row = list(range(len(heard) + 1))
-    for number, word in enumerate(said, 1):
-        diagonal, row[0] = row[0], number
-        for place, other in enumerate(heard, 1):
-            diagonal, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, diagonal + (word != other))
-    return row[-1]
 
 
 def loading(path: Path) -> tuple[float, float]:

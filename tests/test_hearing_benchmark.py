@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.hearing import Measured, _distance
+from benchmarks.hearing import Measured
+from device.model_building.evaluate import word_errors
 from device.spoken_requests import FOLDER
 
 KEYS = {"wake_hits", "wake_total", "false_alarms", "hours", "wer", "sentences_right", "sentences", "rtf"}
@@ -78,7 +79,7 @@ def test_words_without_a_wake_word_are_measured_after_a_push_of_the_button_and_a
     ],
 )
 def test_word_errors_are_the_fewest_changes(said: str, heard: str, errors: int) -> None:
-    assert _distance(said.split(), heard.split()) == errors
+    assert word_errors(said.split(), heard.split()) == errors
 
 
 def test_sums_of_several_sets_add_up() -> None:
