@@ -53,7 +53,6 @@ def test_the_page_does_what_its_description_says(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(os.environ.get("RESIDUAL_ECHO_SOAK") != "1", reason="two minutes")
 def test_the_page_does_what_its_description_says_for_two_minutes(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (
