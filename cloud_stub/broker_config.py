@@ -13,11 +13,11 @@ from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 
+from cloud_stub import durable
 from cloud_stub.certificates import Authority
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import DEVICE_PATTERN, MAX_RECORDING_BYTES
 from cloud_stub.errors import CloudError
-from cloud_stub.secret_file import write_secret
 
 CLOUD = "cloud"
 
@@ -85,14 +85,14 @@ def write(
     if any(mark in str(folder) for mark in "\n\r") or str(folder) != str(folder).strip():
         raise CloudError("Mosquitto cannot read a path with such white space in it. Choose another folder.")
     try:
-        (folder / "devices").mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder / "devices")
         folder.chmod(0o700)
         Authority(folder, "ca").sign("broker", hosts)
         _passwords(folder, [CLOUD, *devices], hosts[0], port, cloud_port)
         more = "pattern write homeassistant/+/residual_echo_%u/#\n" if home_assistant else ""
-        (folder / "acl").write_text(_ACL.format(cloud=CLOUD, more=more))
+        durable.replace(folder / "acl", _ACL.format(cloud=CLOUD, more=more).encode())
         settings = _CONF.format(folder=folder, port=port, cloud_port=cloud_port, largest=MAX_RECORDING_BYTES + 100_000)
-        (folder / "mosquitto.conf").write_text(settings)
+        durable.replace(folder / "mosquitto.conf", settings.encode())
         _hand_over(folder)
     except OSError as error:
         raise CloudError(f"{folder} cannot be written: {error}. Choose another folder.") from error
@@ -111,12 +111,12 @@ def _passwords(folder: Path, users: Sequence[str], host: str, port: int, cloud_p
         lines.append(f"{user}:{_hashed(password)}")
         if user == CLOUD:
             address = str(BrokerAddress("127.0.0.1", cloud_port)).replace("://", f"://{CLOUD}:{password}@")
-            write_secret(folder / "cloud.broker", address.encode())
+            durable.replace(folder / "cloud.broker", address.encode(), secret=True)
         else:
             address = str(BrokerAddress(host, port, tls=True)).replace("://", f"://{user}:{password}@")
             settings = f'device = "{user}"\nbroker = "{address}"\nca_file = "{folder}/ca.pem"\n'
-            write_secret(folder / "devices" / f"{user}.toml", settings.encode())
-    write_secret(file, "".join(f"{line}\n" for line in lines).encode())
+            durable.replace(folder / "devices" / f"{user}.toml", settings.encode(), secret=True)
+    durable.replace(file, "".join(f"{line}\n" for line in lines).encode(), secret=True)
 
 
 def _hashed(password: str) -> str:

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cloud_stub import durable
 from cloud_stub.errors import CloudError
-from cloud_stub.secret_file import write_secret
 
 #: An authority outlives its devices; a broker's certificate is signed anew well before this.
 AUTHORITY_DAYS, SIGNED_DAYS = 3650, 800
@@ -37,12 +37,12 @@ class Authority:
 
     def __init__(self, folder: Path, name: str) -> None:
         """The one in that folder, made where there is none yet. Raises CloudError where its files cannot be read."""
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder)
         self._folder, self.file, secret = folder, folder / f"{name}.pem", folder / f"{name}.key"
         if not self.file.exists():
             key = ec.generate_private_key(ec.SECP256R1())
-            write_secret(secret, _pem(key))
-            self.file.write_bytes(_certificate_of_itself(name, key).public_bytes(Encoding.PEM))
+            durable.replace(secret, _pem(key), secret=True)
+            durable.replace(self.file, _certificate_of_itself(name, key).public_bytes(Encoding.PEM))
         try:
             loaded = load_pem_private_key(secret.read_bytes(), password=None)
             self._certificate = x509.load_pem_x509_certificate(self.file.read_bytes())
@@ -73,8 +73,8 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
-        write_secret(pair.key, _pem(key))
-        pair.certificate.write_bytes(made.public_bytes(Encoding.PEM))
+        durable.replace(pair.key, _pem(key), secret=True)
+        durable.replace(pair.certificate, made.public_bytes(Encoding.PEM))
         return pair
 
 

@@ -22,6 +22,7 @@ import msgspec
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.exc import DBAPIError
 
+from cloud_stub import durable
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.retention import scopes
@@ -75,11 +76,7 @@ def restore(house: "House", name: str) -> Restored:
             f"the backup {name} is older than deletions are remembered ({memory}), so it may hold what was deleted. "
             "Choose a newer one: cloud-stub backup list"
         )
-    unfinished = _marker(house).with_suffix(".new")
-    unfinished.write_bytes(msgspec.json.encode(_Marker(new_id(), name)))
-    backups.sync(unfinished)
-    unfinished.rename(_marker(house))
-    backups.sync(house.stores.folder)
+    durable.replace(_marker(house), msgspec.json.encode(_Marker(new_id(), name)))
     restored = finish(house)
     assert restored is not None
     return restored
@@ -106,6 +103,7 @@ def finish(house: "House") -> Restored | None:
             done = scopes.done_since(connection, since)
     except CloudError as error:
         marker.unlink()
+        durable.sync(marker.parent)
         raise CloudError(f"the restore is given up: {error} Choose another backup: cloud-stub backup list") from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
@@ -119,7 +117,7 @@ def finish(house: "House") -> Restored | None:
     for scope in done:
         house.engine.forget_name(scope)
     marker.unlink()
-    backups.sync(marker.parent)
+    durable.sync(marker.parent)
     return restored
 
 

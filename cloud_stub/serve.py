@@ -15,6 +15,7 @@ import filelock
 import paho.mqtt.client as mqtt
 from sqlalchemy.exc import DBAPIError
 
+from cloud_stub import durable
 from cloud_stub.assistant import Assistant
 from cloud_stub.backing_up import Schedule
 from cloud_stub.batch import Incoming
@@ -249,7 +250,7 @@ def lock(data: Path, worker: str | None = None) -> filelock.BaseFileLock:
 
     Raises CloudError where a process stands in the way that serves alone, or under the same name.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(data)
     held = filelock.FileLock(data / (f"serve-{worker}.lock" if worker else "serve.lock"))
     others = [data / "serve.lock"] if worker else sorted(data.glob("serve-*.lock"))
     try:

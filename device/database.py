@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from device import durable
 from device.errors import EchoError
 
 
@@ -13,7 +14,7 @@ def open_file(path: Path, name: str, schema: Iterable[str]) -> sqlite3.Connectio
     No write-ahead log outlives a commit, and secure_delete is on. Transactions are the caller's to begin.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable.make_folder(path.parent, 0o700)
         database = sqlite3.connect(path, isolation_level=None)
         for pragma in ("journal_mode=delete", "synchronous=extra", "secure_delete=on"):
             database.execute(f"PRAGMA {pragma}")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from device import speech_models
+from device import durable, speech_models
 from device.errors import EchoError
 from device.official_models import SITE, OfficialModel, reach
 
@@ -37,13 +37,16 @@ def download(
     if place.exists():
         raise EchoError(f"{place} is there already. Use it: --model {model.name}; or remove it first.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder)
         with TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
             archive = Path(temporary) / "archive.zip"
             _fetch(model, f"{site}{model.name}.zip", archive, folder, tell)
             _unpack(archive, model, Path(temporary))
             speech_models.check(Path(temporary) / model.name)
+            # First what is in it: a power cut must not leave the name, and files that are empty.
+            durable.sync_tree(Path(temporary) / model.name)
             (Path(temporary) / model.name).rename(place)
+            durable.sync(folder)
     except OSError as error:
         raise EchoError(f"{folder} cannot take the model: {error.strerror or error}. Make room, or mend it.") from error
     return place

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cloud_stub.contract.messages import ID_PATTERN
+from device import durable
 from device.errors import EchoError
 
 
@@ -22,7 +23,7 @@ class SavedSound:
         """Raises EchoError where the folder cannot be made or written."""
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            durable.make_folder(folder, 0o700)
         except OSError as error:
             raise EchoError(f"sound cannot be saved in {folder}: {error}. Choose another --save-audio.") from error
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -41,8 +42,8 @@ class SavedSound:
         """Write a recording. Raises EchoError where the disk is full; then nothing of it is left."""
         file = self._file(interaction)
         try:
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sound:
-                sound.write(flac)
+            # In its place, not beside it: what a crash leaves of it has the name that a deletion looks for.
+            durable.write(file, flac)
         except OSError as error:
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
@@ -59,6 +60,7 @@ class SavedSound:
                     sound.flush()
                     os.fsync(sound.fileno())
                 file.unlink()
+                durable.sync(self.folder)
         except OSError as error:
             raise EchoError(
                 f"saved sound cannot be erased in {self.folder}: {error.strerror}. Erase it by hand."

@@ -19,6 +19,7 @@ import platformdirs
 from cloud_stub.contract import address
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import DEVICE_PATTERN
+from device import durable
 from device.connection import Tls
 from device.errors import EchoError
 from device.keeping import Bounds
@@ -235,9 +236,11 @@ def template() -> str:
 def create(file: Path) -> None:
     """Write the template to a new file. Raises EchoError where one is there already, or it cannot be written."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(file.parent)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
             new.write(template())
+        durable.sync(file)
+        durable.sync(file.parent)
     except FileExistsError as error:
         raise EchoError(f"{file} is there already. Edit it, or name another with --config.") from error
     except OSError as error:

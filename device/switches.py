@@ -1,12 +1,11 @@
 """What a person has set on the device itself: muted, volume, do not disturb. They outlive a restart and a power cut."""
 
-import contextlib
-import os
 from pathlib import Path
 
 import msgspec
 
 from cloud_stub.contract.messages import Percent
+from device import durable
 from device.errors import EchoError
 
 
@@ -37,25 +36,10 @@ class Switches:
     def set(self, **changes: bool | int) -> None:
         """Change positions. They hold at once; raises EchoError if they would not outlive a restart."""
         self.now = msgspec.structs.replace(self.now, **changes)
-        new = self._file.with_suffix(".new")
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with new.open("wb") as file:
-                file.write(msgspec.json.encode(self.now))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._file)
-            with contextlib.suppress(OSError):  # Windows opens no folders, and needs none of this
-                _sync_folder(self._file.parent)
+            durable.make_folder(self._file.parent, 0o700)
+            durable.replace(self._file, msgspec.json.encode(self.now))
         except OSError as error:
             raise EchoError(
                 f"{self._file} cannot be written: {error}. It holds until the next restart only; free some disk space."
             ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, Table, select
 
+from cloud_stub import durable
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
@@ -37,6 +38,8 @@ def export(house: House, account: str, file: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as archive:
             manifest = pack(house, account, archive)
+        durable.sync(file)
+        durable.sync(file.parent)
     except FileExistsError as error:
         raise CloudError(f"{file} is there already. Name another file, or remove it.") from error
     except CloudError:

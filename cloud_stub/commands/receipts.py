@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cloud_stub import durable
 from cloud_stub.commands.common import opened, print_json
 from cloud_stub.commands.look import read_receipt
 from cloud_stub.errors import CloudError
@@ -52,6 +53,6 @@ def verify(options: argparse.Namespace) -> int:
 def write(made: dict[str, Any], file: Path) -> None:
     """A receipt into a file. Raises CloudError where it cannot be written."""
     try:
-        file.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        durable.write(file, f"{json.dumps(made, indent=2, ensure_ascii=False)}\n".encode())
     except OSError as error:
         raise CloudError(f"the receipt cannot be written to {file}: {error}. Choose another place.") from error

@@ -1,7 +1,6 @@
 """Serves the page beside the broker's messages, in a thread of its own."""
 
 import ipaddress
-import os
 import secrets
 import socket
 import ssl
@@ -12,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from cryptography import x509
 
-from cloud_stub import accounts
+from cloud_stub import accounts, durable
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.errors import CloudError
 from cloud_stub.page.app import application
@@ -162,11 +161,7 @@ class PageServer:
 
 def _token(file: Path) -> str:
     """The token in that file, which only its owner reads; made where there is none."""
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-            new.write(secrets.token_urlsafe(32))
-    except FileExistsError:
-        pass
+    durable.create(file, secrets.token_urlsafe(32).encode())
     return file.read_text("utf-8").strip()
 
 

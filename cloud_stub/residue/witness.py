@@ -5,8 +5,6 @@ from them; but commands come from a small vocabulary, so whoever holds both the 
 see whether the guess was right. The key lies in a file of its own, which no backup takes.
 """
 
-import contextlib
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Table, and_, select
 
+from cloud_stub import durable
 from cloud_stub.batch import Batch
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
@@ -156,11 +155,5 @@ def _joined(found: Iterable[Windows]) -> Windows:
 
 def _key(file: Path) -> bytes:
     """The secret in that file, made where there is none; two processes that make one at once agree on one."""
-    if not file.exists():
-        made = file.with_name(f"{file.name}.{os.getpid()}")
-        made.touch(mode=0o600)
-        made.write_bytes(secrets.token_bytes(KEY_BYTES))
-        with contextlib.suppress(FileExistsError):
-            os.link(made, file)
-        made.unlink()
+    durable.create(file, secrets.token_bytes(KEY_BYTES))
     return file.read_bytes()

@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from cloud_stub import durable
 from cloud_stub.errors import CloudError
 from cloud_stub.stores.tables import STORES
 
@@ -54,4 +55,4 @@ def remember(folder: Path, url: URL) -> None:
     """From now on this folder's stores are there."""
     file = folder / _FILE
     if not file.is_file() or file.read_text("utf-8").strip() != shown(url):
-        file.write_text(shown(url) + "\n", "utf-8")
+        durable.replace(file, f"{shown(url)}\n".encode())

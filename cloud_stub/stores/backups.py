@@ -4,16 +4,16 @@ One lies in `cloud/backups/{time}/`: `{store}.db` for each store but the ledger,
 back, and `manifest.json`. A folder without a manifest is no backup: the manifest is there last and goes first.
 """
 
-import os
 import shutil
 import sqlite3
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import select
 
+from cloud_stub import durable
 from cloud_stub.contract.messages import rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.stores.record_keys import RecordKeys
@@ -49,7 +49,7 @@ def make(stores: Stores, policy: str, keys: str, now: datetime, *, sealed: bool)
     place = stores.folder / "backups"
     unfinished = place / f".{name}"
     try:
-        place.mkdir(exist_ok=True)
+        durable.make_folder(place)
         with stores.still():
             # Nobody else is at it, so what has no manifest is what a crash has left.
             for left in place.iterdir():
@@ -62,9 +62,9 @@ def make(stores: Stores, policy: str, keys: str, now: datetime, *, sealed: bool)
             made = Backup(name, time, policy, sealed, keys, sizes)
             (unfinished / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(made)))
             for file in (*unfinished.iterdir(), unfinished):
-                sync(file)
+                durable.sync(file)
             unfinished.rename(place / name)
-            sync(place)
+            durable.sync(place)
     except (OSError, sqlite3.Error) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise CloudError(f"the backup cannot be written to {place}: {error}. Free some disk space there.") from error
@@ -98,7 +98,9 @@ def expire(folder: Path, before: datetime) -> list[str]:
     old = [backup.name for backup in listed(folder) if backup.time < rfc3339(before)]
     for name in old:
         (folder / "backups" / name / "manifest.json").unlink()
+        durable.sync(folder / "backups" / name)
         shutil.rmtree(folder / "backups" / name)
+        durable.sync(folder / "backups")
     return old
 
 
@@ -143,17 +145,6 @@ def opened(folder: Path, name: str, store: str) -> sqlite3.Connection:
     """A backup's copy of a store, for reading."""
     file = (folder / "backups" / name / f"{store}.db").absolute()
     return sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
-
-
-def sync(path: Path) -> None:
-    """Make a file, or a folder's listing, durable."""
-    # Not every system lets a folder be opened.
-    with suppress(PermissionError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _read(manifest: Path) -> Backup:

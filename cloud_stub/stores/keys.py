@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloud_stub import durable
 from cloud_stub.stores import sqlite
 from cloud_stub.stores.record_keys import RecordKeys
 from cloud_stub.stores.sealing import Seal
@@ -25,7 +26,7 @@ class Keys:
     def __init__(self, data: Path) -> None:
         """Open, and create, `data`/cloud/keys.db."""
         file = data / "cloud" / "keys.db"
-        file.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(file.parent)
         self._files = sqlite.Files({"keys": file})
         file.chmod(0o600)
         with self._files.writing() as keys:

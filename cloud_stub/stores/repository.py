@@ -10,6 +10,7 @@ from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, ev
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.pool import StaticPool
 
+from cloud_stub import durable
 from cloud_stub.errors import CloudError
 from cloud_stub.stores import sqlite
 from cloud_stub.stores.record_keys import RecordKeys
@@ -38,7 +39,7 @@ class Stores:
         """
         self._keys = keys
         self.folder = data / "cloud"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(self.folder)
         self.folder.chmod(0o700)
         self.files: dict[str, Path] = {}
         self._files: sqlite.Files | postgres.Database

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import filelock
 
+from cloud_stub import durable
 from cloud_stub.stores import scrub
 
 BUSY_TIMEOUT_S = 10.0
@@ -101,8 +102,8 @@ class Files:
 
         In this order, so that a crash in between leaves the log, and with it the list of the pages to scrub.
         """
-        paths = [path for name, path in self._paths.items() if only in {None, name}]
-        if not any(_size(_log(path)) for path in paths):
+        paths = [path for name, path in self._paths.items() if only in {None, name} and _size(_log(path))]
+        if not paths:
             return True
         checkpoint = f'PRAGMA "{only}".wal_checkpoint' if only else "PRAGMA wal_checkpoint"
         # How long to wait for readers is the caller's to say, not SQLite's.
@@ -112,7 +113,12 @@ class Files:
                 return False
             for path in paths:
                 scrub.scrub(_descriptors[path], scrub.pages_in_log(_log(path)))
-            return not self.connection.execute(f"{checkpoint}(TRUNCATE)").fetchone()[0]
+            if self.connection.execute(f"{checkpoint}(TRUNCATE)").fetchone()[0]:
+                return False
+            for path in paths:
+                # SQLite does not: after a power cut the log would be there again, with what was erased in it.
+                durable.sync(_log(path))
+            return True
         finally:
             self.connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
 

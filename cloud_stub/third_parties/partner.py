@@ -3,11 +3,13 @@
 import json
 import logging
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
 
+from cloud_stub import durable
 from cloud_stub.contract.messages import decode, encode, rfc3339
 from cloud_stub.contract.partners import PartnerReply, PartnerRequest, partner_topic
 from cloud_stub.stores import sqlite
@@ -27,13 +29,16 @@ class Skill:
         """Opens, and creates, the file."""
         self.name, self._stance = name, stance
         folder = data / "third_parties" / name
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder)
         self._files = sqlite.Files({"main": folder / f"{name}.db"})
         with self._files.writing() as database:
             database.execute(
                 "CREATE TABLE IF NOT EXISTS held"
                 " (request TEXT PRIMARY KEY, account TEXT, interaction TEXT, at TEXT, details TEXT)"
             )
+        # A crash may have come between a deletion and this.
+        with suppress(sqlite.ErasureNotPhysical):
+            self._files.checkpoint()
 
     def answer(self, request: PartnerRequest) -> PartnerReply | None:
         """Do what is asked, or refuse, or say nothing (None)."""
