@@ -6,7 +6,7 @@ off rings when it is back. Only stopping moves a recurring one on to its next ti
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,9 +59,6 @@ class Alerts:
     def __init__(self, folder: Path) -> None:
         """Open, and create, `folder`/alerts.db. Raises EchoError where that cannot be done."""
         self._database = database.open_file(folder / "alerts.db", "alerts", _SCHEMA)
-        # A crash may have come between the last change and its VACUUM; a full disk is for the next change to tell of.
-        with suppress(sqlite3.Error):
-            self._database.execute("VACUUM")
 
     def keep(self, alert: Alert) -> None:
         """Ring when it is due. The same directive again changes nothing. Raises EchoError where the disk is full."""

@@ -56,7 +56,6 @@ class Outbox:
         """Open, and create, `folder`/outbox.db. Raises EchoError where that cannot be done."""
         self._longest, self._most_bytes = longest, most_bytes
         self._database = database.open_file(folder / "outbox.db", "outbox", _SCHEMA)
-        self._clean()  # a crash may have come between the last answer and this
 
     def put(self, interaction: Interaction, recording: bytes | None) -> None:
         """Take the interaction and its recording (FLAC) in one commit. Raises EchoError where the disk is full."""
@@ -130,18 +129,8 @@ class Outbox:
                 self._database.execute(f"DELETE FROM waiting WHERE {where}", values)  # noqa: S608 - words of ours
                 if dropped:
                     self._database.execute("UPDATE dropped SET untold = untold + ?", (dropped,))
-        except sqlite3.Error as error:
-            log.warning("the outbox cannot forget yet: %s. Free some disk space.", error)
-            return False
-        return self._clean()
-
-    def _clean(self) -> bool:
-        """Where nothing waits, leave no bytes of what did. Returns whether the disk let us.
-
-        Split and merged pages keep bytes of rows that have moved; secure_delete does not find those.
-        """
-        try:
             if not len(self):
+                # Split and merged pages keep bytes of rows that have moved; secure_delete does not find those.
                 self._database.execute("VACUUM")
         except sqlite3.Error as error:
             log.warning("the outbox cannot forget yet: %s. Free some disk space.", error)

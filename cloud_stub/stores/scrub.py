@@ -25,13 +25,14 @@ def pages_in_log(wal: Path) -> set[int]:
             if len(head) < _WAL_HEADER:
                 return set()
             frame = _FRAME_HEADER + page_size(struct.unpack(">I", head[8:12])[0])
-            numbers = set()
+            numbers: set[int] = set()
             position = _WAL_HEADER
             while len(head := log.read(4)) == 4:
                 numbers.add(struct.unpack(">I", head)[0])
                 position += frame
                 log.seek(position)
-            return numbers
+            # What a power cut has kept of a log may have holes in it, and no page has the number 0.
+            return numbers - {0}
     except FileNotFoundError:
         return set()
 

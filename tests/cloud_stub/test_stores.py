@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 from cloud_stub.stores.tables import RECORDS, STORES, fields
+from tests.cloud_stub.house import neighbourhood
 
 AT = "2026-11-23T10:00:00.000000Z"
 FACT = RECORDS["actions", "fact"]
@@ -409,3 +410,12 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(tmp_path: Path) 
     (tmp_path / "cloud").write_text("not a folder")
     with pytest.raises(OSError, match="cloud"):
         Stores(tmp_path)
+
+
+def test_a_log_that_a_power_cut_has_torn_holes_into_does_not_stop_the_next_start(tmp_path: Path) -> None:
+    with neighbourhood(tmp_path) as cloud:
+        said = cloud.say("remember that I am allergic to walnuts")
+    # The file has grown, and of what was written into it nothing has reached the disk.
+    (tmp_path / "cloud/primary.db-wal").write_bytes(bytes(32 + 3 * (24 + 4096)))
+    with neighbourhood(tmp_path) as cloud:
+        assert [row["id"] for row in cloud.history()] == [said]
