@@ -1,11 +1,16 @@
 """Small files of ours: cut off at any call they are old, new or missing, never in part; once told of, they stay."""
 
+import io
+import os
 import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.device.test_model_download import NAME, Site, archive
 from tests.faults.disk import Disk
 from tests.traced import DISK, calls, under_strace
 
@@ -95,3 +100,26 @@ def test_cut_off_anywhere_a_file_is_whole_and_once_told_it_stays(tmp_path: Path,
             assert after is not None
     assert len(told) == 2
     assert name in IN_PLACE or set(states) == {None, *told}
+
+
+def test_a_downloaded_model_is_on_the_disk_before_it_is_told_of(tmp_path: Path) -> None:
+    site, content = Site(), archive()
+    threading.Thread(target=site.server.serve_forever, args=(0.01,), daemon=True).start()
+    site.offer(content)
+    root = tmp_path / "root"
+    root.mkdir()
+    command = [sys.executable, "-m", "device", "models", "download", NAME, "--online", "--site", site.address]
+    subprocess.run(
+        [*under_strace(tmp_path / "calls", DISK), *command],
+        env=os.environ | {"VOSK_MODEL_PATH": str(root / "vosk")},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    site.server.shutdown()
+    site.server.server_close()
+    disk = Disk(root)
+    for call in calls(tmp_path / "calls"):
+        disk.apply(call)
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        whole = {f"vosk/{name}": packed.read(name) for name in packed.namelist() if not name.endswith("/")}
+    assert disk.after_a_cut() == whole
