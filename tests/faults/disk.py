@@ -107,7 +107,6 @@ class Disk:
 
     def after_a_cut(self, chance: Random | None = None) -> dict[str, bytes]:
         """Every file as a power cut would leave it now."""
-        # What the processes share by memory maps is no file's content, and is made anew after a cut.
         return {name: file.after_a_cut(chance) for name, file in _files(self._top, "", kept=True)}
 
     def _opened(self, call: Call) -> None:
@@ -174,6 +173,7 @@ def _files(folder: Folder, under: str, *, kept: bool) -> Iterator[tuple[str, Fil
     for name, node in (folder.kept if kept else folder.now).items():
         if isinstance(node, Folder):
             yield from _files(node, f"{under}{name}/", kept=kept)
+        # What SQLite's processes share by memory maps is no call's to see; whoever opens the file first makes it anew.
         elif not name.endswith("-shm"):
             yield under + name, node
 
