@@ -1,5 +1,6 @@
 """Files and folders that are on the disk, with the name that they stand under, when a function here returns."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +53,9 @@ def sync(path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # some file systems sync no folders
+                raise
         finally:
             os.close(descriptor)
 

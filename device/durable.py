@@ -1,6 +1,7 @@
 """Files and folders that are on the disk, with the name that they stand under, when a function here returns."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -40,6 +41,9 @@ def sync(path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # some file systems sync no folders
+                raise
         finally:
             os.close(descriptor)
 

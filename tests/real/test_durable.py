@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud_stub import durable
 from tests.device.test_model_download import NAME, Site, archive
 from tests.faults.disk import Disk
 from tests.traced import DISK, calls, under_strace
@@ -100,6 +101,16 @@ def test_cut_off_anywhere_a_file_is_whole_and_once_told_it_stays(tmp_path: Path,
             assert after is not None
     assert len(told) == 2
     assert name in IN_PLACE or set(states) == {None, *told}
+
+
+def test_what_a_user_names_may_be_no_file_or_lie_where_no_folder_is_synced(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with (tmp_path / "receipt").open("wb") as file:
+        durable.write(Path(f"/dev/fd/{file.fileno()}"), b"signed")
+        durable.write(Path(f"/dev/fd/{writing}"), b"signed")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == (tmp_path / "receipt").read_bytes() == b"signed"
 
 
 def test_a_downloaded_model_is_on_the_disk_before_it_is_told_of(tmp_path: Path) -> None:
