@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 COMMANDS = (HERE / "hearing_commands.txt").read_text("utf-8").splitlines()
 TALK = (HERE / "hearing_talk.txt").read_text("utf-8").splitlines()
 CALLS = 26  # calls by voices: every voice, most at more than one pace
-TIMES = (2, 4)  # voices that say each command, and each sentence of the talk
+TIMES = (2, 7)  # voices that say each command, and each sentence of the talk: with people, more than an hour of it
 
 
 @dataclass(frozen=True)
