@@ -258,5 +258,5 @@ def _time(text: str) -> datetime:
     """An RFC 3339 time; without a zone it is local, as the person at the keyboard means it."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no time. Write 2026-11-23T10:00:00Z or 2026-11-23.") from error

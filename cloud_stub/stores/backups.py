@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import ExitStack, closing, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -158,6 +158,8 @@ def sync(path: Path) -> None:
 
 def _read(manifest: Path) -> Backup:
     try:
-        return msgspec.json.decode(manifest.read_bytes(), type=Backup)
-    except (OSError, msgspec.DecodeError) as error:
+        found = msgspec.json.decode(manifest.read_bytes(), type=Backup)
+        datetime.fromisoformat(found.time).astimezone(UTC)
+    except (OSError, ValueError, OverflowError) as error:
         raise CloudError(f"{manifest} is no backup's: {error}. Remove its folder.") from error
+    return found
