@@ -94,8 +94,10 @@ def held(connection: Connection) -> int:
     return int(connection.execute(select(size).where(table.c.account != canary.ACCOUNT)).scalar_one())
 
 
-def checked(limit: int) -> int:
-    """The limit, in bytes. Raises CloudError where no message may find room in it."""
+def checked(limit: int | None) -> int:
+    """The limit in bytes; None is for the default. Raises CloudError where a message may find no room in it."""
+    if limit is None:
+        return LIMIT_BYTES
     if limit < LEAST_BYTES:
         raise CloudError(f"--quarantine-bytes {limit} is too little. Give {LEAST_BYTES} at least.")
     return limit

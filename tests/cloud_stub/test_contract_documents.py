@@ -19,6 +19,7 @@ from cloud_stub.contract.messages import Clock, decode, encode, new_id
 from cloud_stub.contract.schemas import TIME, schema
 from tests.cloud_stub.near import ODD_TIMES, VALUES, near, places
 from tests.cloud_stub.wire import structs
+from tests.fuzz.mutations import mutated
 
 DOCS = Path(__file__).parents[2] / "docs"
 KINDS = [channel.kind for channel in CHANNELS if channel.kind is not None]
@@ -106,6 +107,15 @@ def test_no_message_is_accepted_that_the_schema_refuses_and_none_refused_that_it
     payload = json.dumps(message).encode()
     refused = list(VALIDATORS[kind].iter_errors(message))
     assert accepted(kind, payload) == (not refused), refused or "the schema accepts it"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_no_bytes_are_accepted_that_the_schema_refuses(kind: type[Struct], data: st.DataObject) -> None:
+    payload = data.draw(mutated([encode(data.draw(structs(kind)))]))
+    if accepted(kind, payload):
+        assert list(VALIDATORS[kind].iter_errors(json.loads(payload))) == []
 
 
 @given(ODD_TIMES)
