@@ -4,7 +4,6 @@ Who calls, is to be heard; what is said to nobody, is not. People's coffee order
 to nobody, and once more after a push of the button, for their words.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks import voices
 from device.audio_source import Recording
+from device.model_building.recordings import table_rows
 
 HERE = Path(__file__).parent
 COMMANDS = (HERE / "hearing_commands.txt").read_text("utf-8").splitlines()
@@ -74,11 +74,10 @@ def _pushed(clip: Clip) -> Clip:
 
 def _table(folder: Path, table: Path, split: str | None = None) -> Iterator[tuple[str, Clip]]:
     """The clips of a table (columns file, transcript), each with the name of its folder. Raises EchoError."""
-    with table.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            if split is None or row["split"] == split:
-                path = folder / row["file"]
-                yield path.parent.name, Clip(" ".join(row["transcript"].lower().split()), _read(path))
+    for row in table_rows(table, ("file", "transcript") if split is None else ("file", "transcript", "split")):
+        if split is None or row["split"] == split:
+            path = folder / row["file"]
+            yield path.parent.name, Clip(" ".join(row["transcript"].lower().split()), _read(path))
 
 
 def _read(path: Path) -> NDArray[np.int16]:

@@ -88,6 +88,8 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto to be told to save after deletions")
     serve.add_argument("--worker", metavar="NAME", help="one of several that share PostgreSQL and one subscription")
     serve.add_argument("--training-share", type=float, default=0.1, metavar="SHARE", help="0 to 1 (default 0.1)")
+    kept = "of messages that cannot be taken are kept; then the oldest go (default 16000000)"
+    serve.add_argument("--quarantine-bytes", type=int, metavar="BYTES", help=kept)
     serve.add_argument("--time-zone", metavar="ZONE", help=ZONE)
     serve.add_argument("--http", metavar="HOST:PORT", help="of the privacy page (default: 127.0.0.1:8019, or near it)")
     serve.add_argument("--no-page", action="store_true", help="do not serve the privacy page")
@@ -258,5 +260,5 @@ def _time(text: str) -> datetime:
     """An RFC 3339 time; without a zone it is local, as the person at the keyboard means it."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no time. Write 2026-11-23T10:00:00Z or 2026-11-23.") from error

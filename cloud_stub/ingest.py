@@ -35,6 +35,7 @@ from cloud_stub.contract.messages import (
 )
 from cloud_stub.contract.partners import PartnerNotice, PartnerReply, partner_topic
 from cloud_stub.errors import CloudError
+from cloud_stub.quarantine import LIMIT_BYTES, Quarantine
 from cloud_stub.residue.witness import Witness
 from cloud_stub.retention import household
 from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
@@ -42,16 +43,13 @@ from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import THIRD_PARTIES, quarantine
+from cloud_stub.stores.tables import THIRD_PARTIES
 from cloud_stub.third_parties.replies import Replies
 
 log = logging.getLogger(__name__)
 
 #: What a household is told that has not allowed anybody in the room to delete.
 DELETION_OFF = "Deleting by voice is switched off. It can be switched on with: cloud-stub settings delete_by_voice yes."
-
-#: Quarantine is for finding out what went wrong, not for keeping sound.
-QUARANTINED_BYTES = 4096
 
 _SENDER = re.compile(r"echo/v1/([a-z0-9][a-z0-9_-]{0,63})/event/")
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -69,10 +67,12 @@ class Ingest:
         clock: SystemClock,
         zone: ZoneInfo,
         training_share: float = 0.1,
+        quarantine_bytes: int = LIMIT_BYTES,
     ) -> None:
         """`training_share` of each account's interactions is copied to the training corpus, evenly, the first one too.
 
-        `zone` is the household's, for "today" and for spoken times.
+        `zone` is the household's, for "today" and for spoken times. `quarantine_bytes` is how much of what cannot be
+        taken is kept.
         """
         self._stores, self._keys, self._engine, self._clock, self._zone = stores, keys, engine, clock, zone
         self._assistant = assistant
@@ -81,7 +81,7 @@ class Ingest:
         self._witness = Witness(stores.folder)
         self._training_share = training_share
         self._heard: Counter[str] = Counter()
-        self.quarantined = 0
+        self._quarantine = Quarantine(keys, clock, quarantine_bytes)
 
     def handle(self, messages: list[Incoming]) -> None:
         """Store a batch, answers included, in one transaction; then carry out the deletions that it asked for."""
@@ -96,6 +96,7 @@ class Ingest:
             for message, received_at in events:
                 self._one(batch, message, received_at)
             batch.flush()
+            self._quarantine.bound(connection)
             for recipient, ids in batch.confirmed.items():
                 outgoing.confirm(connection, batch.seal, ids, recipient)
             self._witness.note(batch)
@@ -115,7 +116,7 @@ class Ingest:
         except ValueError as error:
             sender = _SENDER.match(message.topic)
             if sender is None:
-                self._quarantine(batch, message, _nobody(received_at), str(error))
+                self._quarantine.put(batch, message, _nobody(received_at), str(error))
             else:
                 origin = Origin(batch.owners.get(sender[1], ""), sender[1], "", received_at, received_at)
                 self._refuse(batch, message, origin, str(error))
@@ -245,10 +246,10 @@ class Ingest:
         try:
             reply = decode(PartnerReply, message.payload)
         except ValueError as error:
-            self._quarantine(batch, message, _nobody(received_at), str(error))
+            self._quarantine.put(batch, message, _nobody(received_at), str(error))
             return
         if reply.partner not in THIRD_PARTIES or message.topic != partner_topic(reply.partner, "reply"):
-            self._quarantine(batch, message, _nobody(received_at), f"{reply.partner} is not who replies here.")
+            self._quarantine.put(batch, message, _nobody(received_at), f"{reply.partner} is not who replies here.")
             return
         self._replies.take(batch, reply)
 
@@ -257,10 +258,12 @@ class Ingest:
         try:
             notice = decode(PartnerNotice, message.payload)
         except ValueError as error:
-            self._quarantine(batch, message, _nobody(received_at), str(error))
+            self._quarantine.put(batch, message, _nobody(received_at), str(error))
             return
         if message.topic != partner_topic(notice.partner, "notice") or not self._replies.shared(batch, notice):
-            self._quarantine(batch, message, _nobody(received_at), f"{notice.partner} has no part in that interaction.")
+            self._quarantine.put(
+                batch, message, _nobody(received_at), f"{notice.partner} has no part in that interaction."
+            )
             return
         scope = Scope(
             new_id(), notice.account, received_at, interaction=notice.interaction, trigger="third_party_request"
@@ -284,27 +287,8 @@ class Ingest:
             if batch.deleted(named):
                 batch.answer(named, part, "forgotten")
                 return
-        self._quarantine(batch, message, origin, reason, interaction)
+        self._quarantine.put(batch, message, origin, reason, interaction)
         batch.send(Refused(id=new_id(), reason=reason[:2000], interaction=interaction, part=part), origin, interaction)
-
-    def _quarantine(
-        self, batch: Batch, message: Incoming, origin: Origin, reason: str, interaction: str | None = None
-    ) -> None:
-        self.quarantined += 1
-        log.warning("quarantined a message on %s", message.topic[:200])
-        batch.add(
-            quarantine,
-            {
-                "id": new_id(),
-                "account": origin.account,
-                "interaction": interaction,
-                "received_at": origin.received_at,
-                # No topic may hold a NUL character (MQTT 3.1.1, 1.5.3), but a broker may let it pass.
-                "topic": message.topic[:500].replace("\0", "\ufffd"),
-                "payload": message.payload[:QUARANTINED_BYTES],
-                "reason": reason[:2000],
-            },
-        )
 
 
 def _named(message: Incoming) -> list[bytes]:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy import Connection, func, select
 
-from cloud_stub import status
+from cloud_stub import quarantine, status
 from cloud_stub.retention.jobs import of_policy
 from cloud_stub.retention.policy import Policy
 from cloud_stub.stores.tables import ledger, seen
@@ -23,6 +23,8 @@ def metrics(connection: Connection, policy: Policy, now: datetime) -> bytes:
     """The counts in Prometheus's text format, each named residual_echo_... and explained in its HELP line."""
     heard = select(func.count()).select_from(seen).where(seen.c.part == "interaction")
     erased = select(func.coalesce(func.sum(ledger.c.records), 0)).where(ledger.c.action.like("erase%"))
+    full = select(func.coalesce(func.sum(ledger.c.records), 0)).where(ledger.c.trigger == quarantine.TRIGGER)
+    overflowed = connection.execute(full).scalar_one()
     stored = status.status(connection)
     due, overdue, lag = _ahead(connection, policy, now)
     registry = CollectorRegistry()
@@ -34,6 +36,8 @@ def metrics(connection: Connection, policy: Policy, now: datetime) -> bytes:
         ),
         ("stored", stored["interactions"], "Interactions stored now."),
         ("quarantined", stored["quarantined"], "Messages in quarantine now."),
+        ("quarantine_bytes", quarantine.held(connection), "Bytes in quarantine now; --quarantine-bytes limits them."),
+        ("quarantine_overflowed", overflowed, "Messages that left quarantine because it was full, by the ledger."),
         ("erased", connection.execute(erased).scalar_one(), "Records erased, by the ledger."),
         ("due", due, "Records that a rule waits for: it will do something about them, now or later."),
         ("overdue", overdue, "Records of these whose time has come."),

@@ -11,12 +11,15 @@ from cloud_stub.contract.messages import MAX_RECORDING_BYTES, new_id, rfc3339, t
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.tables import RECORDS
 
+#: A minute, as MAX_RECORDING_BYTES is of uncompressed sound: 2 MB of silence in FLAC can be days.
+LONGEST_S = 60
+
 _SAMPLE_RATE_HZ = 16_000
 
 
 def take(batch: Batch, message: Incoming, origin: Origin) -> None:
     """Store and answer one recording's event. Raises ValueError where it is no recording."""
-    _check_flac(message.payload)
+    check(message.payload)
     transcript = RECORDS["primary", "transcript"]
     batch.flush(transcript)
     mine = and_(transcript.c.account == origin.account, transcript.c.interaction == origin.interaction)
@@ -68,13 +71,25 @@ def alone(origin: Origin) -> Origin:
     return replace(origin, at=rfc3339(time_of(origin.interaction)))
 
 
-def _check_flac(payload: bytes) -> None:
-    """Raise ValueError unless the payload is FLAC, 16 kHz mono, of a size that a request has."""
+def check(payload: bytes) -> None:
+    """Raise ValueError unless the payload is FLAC, 16 kHz mono, of a length that a request has, and whole.
+
+    It is read to its end: whoever reads it later trusts the length in its header, which can claim years.
+    """
     if len(payload) > MAX_RECORDING_BYTES:
         raise ValueError(f"{len(payload)} bytes are too many for a recording ({MAX_RECORDING_BYTES}).")
+    if not payload.startswith(b"fLaC"):
+        raise ValueError("the recording is no FLAC file. Send one, 16 kHz mono.")
     try:
-        info = soundfile.info(io.BytesIO(payload))
+        with soundfile.SoundFile(io.BytesIO(payload)) as sound:
+            if (sound.format, sound.samplerate, sound.channels) != ("FLAC", _SAMPLE_RATE_HZ, 1):
+                raise ValueError(f"a recording is FLAC, 16 kHz, mono; this is {sound.format}, {sound.samplerate} Hz.")
+            if not 0 < sound.frames <= LONGEST_S * _SAMPLE_RATE_HZ:
+                raise ValueError(f"the recording claims {sound.frames} samples. Send 1 to {LONGEST_S} s, and say so.")
+            claimed = sound.frames
+        # Opened anew and from its beginning, as every later reader does: libsndfile can also stop without a word.
+        read = len(soundfile.read(io.BytesIO(payload), dtype="int16")[0])
+        if read < claimed:
+            raise ValueError(f"the recording breaks off after {read} of {claimed} samples. Send all of it.")
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"the recording is no sound file: {error}") from error
-    if (info.format, info.samplerate, info.channels) != ("FLAC", _SAMPLE_RATE_HZ, 1):
-        raise ValueError(f"a recording is FLAC, 16 kHz, mono; this is {info.format}, {info.samplerate} Hz.")
+        raise ValueError(f"the recording cannot be read to its end: {error} Send all of it.") from error

@@ -28,6 +28,7 @@ from cloud_stub.ingest import Ingest
 from cloud_stub.mqtt import client as mqtt_client
 from cloud_stub.mqtt import connect, keep_connecting
 from cloud_stub.outgoing import Outgoing
+from cloud_stub.quarantine import LIMIT_BYTES
 from cloud_stub.residue import brokers
 from cloud_stub.retention.clock import SimulatedClock, kept_time
 from cloud_stub.retention.sweeper import Sweeper
@@ -60,18 +61,27 @@ class Server:
         training_share: float,
         worker: str | None = None,
         broker_pid: int | None = None,
+        quarantine_bytes: int = LIMIT_BYTES,
     ) -> None:
         """Connects. Raises CloudError where no broker answers.
 
         `worker` is its name among the workers that share the devices' messages; None where it serves alone.
         `broker_pid` is a Mosquitto that is told to save after every deletion: until it saves, its file keeps the past.
+        `training_share` and `quarantine_bytes` as in Ingest.
         """
         self._house, self._address, self._worker = house, address, worker
         self._stopping = False
         self._arrived: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self._turns = Turns()
         self.ingest = Ingest(
-            house.stores, house.keys, house.engine, Assistant(), house.clock, zone, training_share=training_share
+            house.stores,
+            house.keys,
+            house.engine,
+            Assistant(),
+            house.clock,
+            zone,
+            training_share=training_share,
+            quarantine_bytes=quarantine_bytes,
         )
         # A broker drops the older of two clients of one name, so the name tells data folders apart.
         self._name = hashlib.sha256(str(house.data.absolute()).encode()).hexdigest()[:8]

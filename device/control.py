@@ -15,7 +15,7 @@ from cloud_stub.contract.control import (
     Volume,
     read_command,
 )
-from device.audio_source import BLOCK, SAMPLE_RATE, Recording
+from device.audio_source import BLOCK, SAMPLE_RATE, Block, Recording
 from device.errors import EchoError
 from device.uplink import Control
 
@@ -70,10 +70,17 @@ def _inject(echo: "Echo", sound: bytes) -> None:
         raise EchoError("the device is muted and hears nothing. Unmute it first.")
     if len(echo.injected) >= WAITING:
         raise EchoError(f"{WAITING} sounds wait to be heard already. Send the next one when they are answered.")
+    echo.injected.append(blocks(sound))
+
+
+def blocks(sound: bytes) -> list[Block]:
+    """What `hear` was sent, as 20 ms blocks of 16 kHz mono int16; EchoError where it is no sound of up to a minute."""
     if not sound:
         raise EchoError("hear has no sound. Send a WAV or FLAC file as the payload.")
+    if not sound.startswith((b"RIFF", b"fLaC")):
+        raise EchoError("the sound sent to hear is neither WAV nor FLAC. Send a file of one of these as the payload.")
     recording = Recording("the sound sent to hear", content=sound)
     if recording.seconds > LONGEST_S:
         raise EchoError(f"the sound lasts {recording.seconds:.0f} s. Send at most {LONGEST_S} s.")
     # Read to its end before any of it is heard: it may break off.
-    echo.injected.append(list(islice(recording, (LONGEST_S + 2) * SAMPLE_RATE // BLOCK)))
+    return list(islice(recording, (LONGEST_S + 2) * SAMPLE_RATE // BLOCK))

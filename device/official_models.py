@@ -8,6 +8,7 @@ import csv
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,20 @@ def online(site: str = SITE) -> tuple[OfficialModel, ...]:
     licences = {model.name: model.licence for model in shipped()}
     with reach(f"{site}model-list.json", "Without it, the list that ships: echo-device models") as answer:
         content = answer.read(LONGEST)
+    return listed(content, licences, site)
+
+
+def listed(content: bytes, licences: Mapping[str, str], site: str = SITE) -> tuple[OfficialModel, ...]:
+    """The site's model-list.json, by language and size; `licences` by name. Raises EchoError where it is none."""
     try:
-        listed = [
+        found = [
             _entry(entry["name"], entry["lang_text"], entry["size"], entry["md5"], licences.get(entry["name"], ""))
             for entry in json.loads(content)
             if entry["obsolete"] != "true" and entry["type"] in KINDS
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise EchoError(f"{site}model-list.json is no list of Vosk models. Is {site} right?") from error
-    return tuple(sorted(listed, key=lambda model: (model.language, model.size)))
+    return tuple(sorted(found, key=lambda model: (model.language, model.size)))
 
 
 def reach(address: str, remedy: str) -> Any:

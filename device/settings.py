@@ -62,7 +62,10 @@ def _path(value: object) -> Path:
         return value.expanduser()
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise _Wrong("a path")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise _Wrong("a path; of nobody here is that the home folder") from None
 
 
 def _yes_or_no(value: object) -> bool:
@@ -257,12 +260,14 @@ def _value(key: str, value: object, where: str) -> object:
 
 def _read(file: Path, *, must: bool) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        found = tomllib.loads(file.read_text("utf-8"))
+        repr(found)  # a number of thousands of digits cannot be shown: not read, and not complained about
     except FileNotFoundError as error:
         if must:
             raise EchoError(f"there is no settings file {file}. Write one: echo-device settings --init") from error
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise EchoError(f"{file} cannot be read: {error}. Check the path and its permissions.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError among them; numbers and nesting beyond all bounds
         raise EchoError(f"{file} is no TOML: {error}. Write key = value, texts in quotes.") from error
+    return found

@@ -31,7 +31,7 @@ def time_zone(options: argparse.Namespace) -> ZoneInfo:
     name = options.time_zone
     try:
         return ZoneInfo(name or tzlocal.get_localzone_name() or "UTC")
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise CloudError(f"no time zone {name!r}. Give one like Europe/Berlin with --time-zone.") from error
 
 

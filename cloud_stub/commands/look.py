@@ -5,6 +5,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
+
 from cloud_stub.commands.common import data_folder, opened, print_json, time_zone
 from cloud_stub.due import due as due_soon
 from cloud_stub.errors import CloudError
@@ -97,8 +99,7 @@ def read_receipt(file: Path) -> dict[str, object]:
     """A receipt from its file. Raises CloudError where it is none."""
     try:
         given = json.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        msgspec.convert(given, receipt.Shape)
+    except (OSError, ValueError, RecursionError) as error:
         raise CloudError(f"{file} is no receipt: {error}. Give a file that `cloud-stub receipt show` wrote.") from error
-    if not isinstance(given, dict) or not isinstance(given.get("ledger"), dict):
-        raise CloudError(f"{file} is no receipt. Give a file that `cloud-stub receipt show` wrote.")
-    return given
+    return dict(given)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from cloud_stub import serve
+from cloud_stub import quarantine, serve
 from cloud_stub.commands.common import data_folder, opened, time_zone
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import DEVICE_PATTERN
@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     share = options.training_share
     if not 0 <= share <= 1:
         raise CloudError(f"--training-share {share} is no share. Give a number from 0 to 1.")
+    room = quarantine.checked(options.quarantine_bytes)
     data = data_folder(options)
     worker = _worker(options)
     place = _place(options)
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             embedded = EmbeddedBroker(options.port)
         where = embedded.address if embedded else _address(options.broker)
         with _page(options, place, where, zone) as links:
-            server = serve.Server(house, where, zone, share, worker, options.broker_pid)
+            server = serve.Server(house, where, zone, share, worker, options.broker_pid, room)
             ready = {"ready": True, "broker": str(where), "data": str(data), "policy": house.policy.name}
             if options.json:
                 print(json.dumps(ready | {"page": links}), flush=True)

@@ -103,7 +103,7 @@ def _found(topic: str) -> tuple[Channel, dict[str, str]]:
     for channel in CHANNELS:
         if (named := channel.match(topic)) is not None:
             return channel, named
-    other = re.match(r"(?:echo|partner)/v([0-9]+)/", topic)
+    other = re.match(r"(?:echo|partner)/v([0-9]{1,9})/", topic)
     if other and int(other[1]) != VERSION:
         raise ValueError(
             f"it is of version {other[1]} of the contract, and this is version {VERSION}. Update the older of the two."

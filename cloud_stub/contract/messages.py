@@ -12,6 +12,7 @@ import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Annotated, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -29,6 +30,10 @@ MAX_MESSAGE_BYTES = 64_000
 #: In Python a $ also matches before a line break at the end, hence the look-ahead.
 DEVICE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$(?!\n)"
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)"
+
+#: The first and the last year of a time on the wire, on its own clock. A year short of what a calendar holds at both
+#: ends, so that every zone's clock can show it, and what is added to it is still a time.
+YEARS = (2, 9998)
 
 Utc = Annotated[datetime, Meta(tz=True)]
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
@@ -143,6 +148,8 @@ Attention = Literal["idle", "listening", "thinking", "speaking", "alerting", "mu
 
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+#: As far as every reader of JSON keeps whole numbers apart.
+Whole = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 
 
@@ -331,7 +338,7 @@ def _other_version(payload: bytes | bytearray) -> str:
     """What is wrong with a message that says of itself that it is of another version; empty for any other."""
     try:
         version = dict(msgspec.json.decode(payload)).get("version", VERSION)
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError):
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError, RecursionError):
         return ""
     if not isinstance(version, int) or version == VERSION:
         return ""
@@ -340,6 +347,12 @@ def _other_version(payload: bytes | bytearray) -> str:
 
 #: A NUL character as JSON can say it, and not every store can keep it: not where the backslash is itself escaped.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+@cache
+def _times(kind: type[Struct]) -> tuple[str, ...]:
+    """Which fields of such a message are times."""
+    return tuple(field.name for field in msgspec.structs.fields(kind) if "datetime" in str(field.type))
 
 
 def decode(kind: type[M], payload: bytes | bytearray) -> M:
@@ -352,6 +365,13 @@ def decode(kind: type[M], payload: bytes | bytearray) -> M:
         raise ValueError(f"no {kind.__name__} message: {said}") from error
     if b"\\u0000" in payload and _NUL.search(payload):
         raise ValueError(f"no {kind.__name__} message: a text holds a NUL character (\\u0000). Leave it out.")
+    for name in _times(kind):
+        moment = getattr(message, name)
+        if moment is not None and not YEARS[0] <= moment.year <= YEARS[1]:
+            raise ValueError(
+                f"no {kind.__name__} message: {name} is in the year {moment.year}. Set the clock; the calendar is kept "
+                f"from {YEARS[0]} to {YEARS[1]}."
+            )
     return message
 
 

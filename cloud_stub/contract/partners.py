@@ -1,10 +1,10 @@
 """What the cloud and its third parties say to each other. It crosses the same broker, and no device sees it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from cloud_stub.contract.messages import VERSION, Id, Name, Text, Utc
+from cloud_stub.contract.messages import VERSION, Id, Name, Text, Utc, Whole
 
 PARTNER_ROOT = f"partner/v{VERSION}"
 
@@ -17,7 +17,7 @@ class PartnerRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     account: Annotated[str, Meta(max_length=100)]
     interaction: Id
     at: Utc
-    details: dict[str, Any] = {}
+    details: dict[str, Text | Whole] = {}
 
 
 class PartnerNotice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

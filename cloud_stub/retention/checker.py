@@ -46,6 +46,9 @@ def header_problems(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         elif not allowed(name, value):
             yield name, f"{name} cannot be {value!r}. Choose of {choices(name)}."
     yield from _backup_problems(document.get("backups", {"every": "P1D", "keep": "P14D"}))
+    based_on = document.get("based_on", "amazon-2019")
+    if not isinstance(based_on, str) or not based_on or "\0" in based_on:
+        yield "based_on", 'based_on names no policy and no file. Write based_on = "amazon-2019".'
     if "based_on" in document and "rule" in document:
         yield "based_on", "a policy based on another takes all of its rules. Take based_on out, or every [[rule]]."
     if not isinstance(document.get("rule", []), list):

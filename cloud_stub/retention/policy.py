@@ -86,7 +86,8 @@ def parse(text: str, file: str, *, based: tuple[Path, ...] = ()) -> Policy:
     """A policy from its text; `file` names it in problems, `based` as for load. Raises BrokenPolicy with every one."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        repr(document)  # a number of thousands of digits cannot be shown, so no problem could name it
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError among them
         found = re.search(r"at line (\d+)", str(error))
         raise BrokenPolicy(
             file, [f"{found[1] if found else checker.end(text)}: not TOML: {error}. Mend the line."]

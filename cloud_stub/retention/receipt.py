@@ -7,11 +7,13 @@ write another history and sign that: no receipt can tell.
 
 import base64
 import json
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Meta
 from sqlalchemy import Connection, func, or_, select
 
 from cloud_stub.errors import CloudError
@@ -22,6 +24,21 @@ from cloud_stub.stores.tables import ledger
 
 VERSION = 1
 _FIELDS = ("seq", "at", "trigger", "action", "store", "kind", "rule", "records")
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The ledger as a receipt has seen it: its entries, and the hash of the last."""
+
+    length: Annotated[int, Meta(ge=0, le=2**53)]
+    head: str
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """What is looked up of a receipt that somebody brings; all else in it is only shown, and signed."""
+
+    deletion: str
+    decisions: list[dict[str, Any]]
+    ledger: Head
 
 
 def make(connection: Connection, keys: Keys, policy: Policy, deletion: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ back, and `manifest.json`. A folder without a manifest is no backup: the manifes
 import shutil
 import sqlite3
 from contextlib import ExitStack, closing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -149,6 +149,8 @@ def opened(folder: Path, name: str, store: str) -> sqlite3.Connection:
 
 def _read(manifest: Path) -> Backup:
     try:
-        return msgspec.json.decode(manifest.read_bytes(), type=Backup)
-    except (OSError, msgspec.DecodeError) as error:
+        found = msgspec.json.decode(manifest.read_bytes(), type=Backup)
+        datetime.fromisoformat(found.time).astimezone(UTC)
+    except (OSError, ValueError, OverflowError) as error:
         raise CloudError(f"{manifest} is no backup's: {error}. Remove its folder.") from error
+    return found

@@ -79,7 +79,7 @@ def read(path: Path = DEFAULT) -> Recipe:
     try:
         recipe = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Recipe)
         return msgspec.structs.replace(recipe, sentences=str(path.parent / recipe.sentences))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no TOML, or no recipe
         raise EchoError(
             f"The recipe {str(path)!r} cannot be used: {error}. Compare it with {str(DEFAULT)!r}."
         ) from error

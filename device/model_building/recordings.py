@@ -1,6 +1,7 @@
 """People's recordings, where they are: `transcripts.tsv` beside `train/` and `dev/`. Only `train` is learned from."""
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,22 @@ def recordings(folder: Path, part: str) -> list[Recorded]:
     table = folder / "transcripts.tsv"
     if not table.is_file():
         raise EchoError(f"{str(table)!r} is missing. Give the folder that holds train/, dev/ and transcripts.tsv.")
-    with table.open(encoding="utf-8", newline="") as lines:
-        rows = [row for row in csv.DictReader(lines, delimiter="\t") if row["split"] == part]
+    rows = [row for row in table_rows(table, ("file", "transcript", "split")) if row["split"] == part]
     return sorted((Recorded(folder / row["file"], row["transcript"]) for row in rows), key=lambda each: str(each.file))
+
+
+def table_rows(table: Path, columns: Collection[str]) -> list[dict[str, str]]:
+    """The rows of a table, tab-separated under a line of names. Raises EchoError where one of the columns is missing,
+    in the first line or any other, or where it is no text.
+    """
+    try:
+        with table.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise EchoError(f"{str(table)!r} cannot be read: {error}. Write it as UTF-8, separated by tabs.") from error
+    for number, row in enumerate(rows, 1):
+        if missing := [name for name in columns if not isinstance(row.get(name), str)]:
+            raise EchoError(
+                f"{str(table)!r}: row {number} has no {' and no '.join(missing)}. Its columns are {', '.join(columns)}."
+            )
+    return rows

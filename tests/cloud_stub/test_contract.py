@@ -309,8 +309,17 @@ def test_a_line_break_in_a_name_is_refused(field: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
 def test_a_time_that_has_no_utc_is_refused_and_not_fatal(at: str) -> None:
+    with pytest.raises(ValueError, match=r"no Interaction message: at is in the year \d+\. Set the clock"):
+        decode(Interaction, interaction(at=at))
     with pytest.raises(ValueError, match=r"is beyond the calendar\. Set the clock\."):
-        rfc3339(decode(Interaction, interaction(at=at)).at)
+        rfc3339(datetime.fromisoformat(at))
+
+
+@pytest.mark.parametrize("now", ["0002-01-01T00:00:00+23:59", "9998-12-31T23:59:59.999999-23:59"])
+def test_a_time_on_the_wire_is_one_on_every_clock(now: str) -> None:
+    moment = decode(Clock, json.dumps({"id": ID, "now": now}).encode()).now
+    for zone in (timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))):
+        assert moment.astimezone(zone) + timedelta(days=300) > moment
 
 
 @pytest.mark.parametrize(

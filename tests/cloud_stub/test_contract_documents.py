@@ -17,7 +17,9 @@ from cloud_stub.contract.asyncapi import documents
 from cloud_stub.contract.channels import CHANNELS
 from cloud_stub.contract.messages import Clock, decode, encode, new_id
 from cloud_stub.contract.schemas import TIME, schema
-from tests.cloud_stub.wire import LETTERS, structs
+from tests.cloud_stub.near import ODD_TIMES, VALUES, near, places
+from tests.cloud_stub.wire import structs
+from tests.fuzz.mutations import mutated
 
 DOCS = Path(__file__).parents[2] / "docs"
 KINDS = [channel.kind for channel in CHANNELS if channel.kind is not None]
@@ -85,44 +87,6 @@ def test_a_schema_is_one(kind: type[Struct]) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(kind))
 
 
-ODD_TIMES = st.from_regex(TIME.replace(r"$(?!\n)", r"\Z")) | st.from_regex(
-    r"\A(?:0000|0004|1900|2000|2026|9999)-(?:02|06|12)-(?:28|29|30|31)[T _t](?:00|23|24):59:(?:59|60)"
-    r"(?:\.[0-9]{0,8}|\.9999999?)?(?:Z|z|\+01:00|\+0100|-24:00|\+01|)\Z"
-)
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-2, 101)
-    | st.integers(2**52, 2**65)
-    # Whole numbers with a point are the one thing that a schema takes for an integer, and the contract does not.
-    | st.floats(-1, 2).filter(lambda value: not value.is_integer())
-    | st.text(st.characters(codec="utf-8"), max_size=5)
-    | st.text(LETTERS, min_size=99, max_size=101)
-    | ODD_TIMES
-    | st.sampled_from(["stored", "interaction", "online", "daily", "a\0b", "kitchen\n", "kitchen"]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=3,
-)
-
-
-def near(value: Any) -> st.SearchStrategy[Any]:
-    """What is almost like that value, and may be just beyond what its type allows; or anything else."""
-    if isinstance(value, str):
-        beside = [f"{value}\0", f"{value}\n", value.upper(), value[1:], "", "a" * 101, "a" * 2000, "a" * 2001]
-        return st.sampled_from(beside) | ODD_TIMES | VALUES
-    if isinstance(value, list):
-        return st.sampled_from([[], value * 2, value * 501]) | VALUES
-    if isinstance(value, int) and not isinstance(value, bool):
-        return st.sampled_from([-1, 0, 100, 101, 1000, 1001, 3_600_001, 2**53, 2**53 + 1, 1.5]) | VALUES
-    return VALUES
-
-
-def places(part: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) within a JSON value."""
-    keys = list(part) if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else []
-    return [(part, key) for key in keys] + [found for key in keys for found in places(part[key])]
-
-
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @settings(max_examples=50)
 @given(data=st.data())
@@ -143,6 +107,15 @@ def test_no_message_is_accepted_that_the_schema_refuses_and_none_refused_that_it
     payload = json.dumps(message).encode()
     refused = list(VALIDATORS[kind].iter_errors(message))
     assert accepted(kind, payload) == (not refused), refused or "the schema accepts it"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_no_bytes_are_accepted_that_the_schema_refuses(kind: type[Struct], data: st.DataObject) -> None:
+    payload = data.draw(mutated([encode(data.draw(structs(kind)))]))
+    if accepted(kind, payload):
+        assert list(VALIDATORS[kind].iter_errors(json.loads(payload))) == []
 
 
 @given(ODD_TIMES)

@@ -9,10 +9,10 @@ from msgspec import Meta, Struct
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: From 1970 to 9999, in microseconds, on any wall clock.
+#: From 1970 to 9998, in microseconds, on any wall clock.
 TIMES = st.builds(
     lambda microseconds, zone: (EPOCH + timedelta(microseconds=microseconds)).astimezone(zone),
-    st.integers(86_400_000_000, 253_402_200_000_000_000),
+    st.integers(86_400_000_000, 253_370_600_000_000_000),
     ZONES,
 )
 #: What a text on the wire may hold: anything but a NUL character.
@@ -33,7 +33,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if get_origin(hint) in {Union, UnionType}:
         return st.one_of(*map(values, get_args(hint)))
     if get_origin(hint) is dict:
-        return st.dictionaries(st.text(LETTERS), JSON, max_size=3)
+        names, held = get_args(hint)
+        return st.dictionaries(values(names) if names is not str else st.text(LETTERS), values(held), max_size=3)
     if isinstance(hint, type) and issubclass(hint, Struct):
         return structs(hint)
     plain: dict[Any, st.SearchStrategy[Any]] = {bool: st.booleans(), type(None): st.none()}

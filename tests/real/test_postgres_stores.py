@@ -18,6 +18,8 @@ from cloud_stub.stores import postgres as storage
 from cloud_stub.stores.repository import Stores, insert_missing
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 from cloud_stub.stores.tables import RECORDS, STORES, metadata
+from tests.cloud_stub.house import neighbourhood, sealed
+from tests.cloud_stub.test_quarantine import held, kept, overflowed, reject
 from tests.cloud_stub.test_stores import FACT, RECORDING, RESPONSE, count, filled, record
 from tests.processes import free_port, until
 from tests.real.postgres import PASSWORD, Server
@@ -380,3 +382,11 @@ def test_without_the_driver_the_complaint_names_the_command(tmp_path: Path) -> N
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "pip install 'residual-echo[postgres]'" in done.stderr
+
+
+def test_quarantine_has_its_limit_here_too(tmp_path: Path, url: str) -> None:
+    with neighbourhood(tmp_path / "data", sealed(tmp_path), store=url, quarantine_bytes=6000) as cloud:
+        for number in range(6):
+            reject(cloud, bytes([65 + number]) * 2000)
+        assert [payload[:1] for payload in kept(cloud)] == [b"E", b"F"]
+        assert (held(cloud) <= 6000, overflowed(cloud)) == (True, 4)
