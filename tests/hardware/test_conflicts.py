@@ -57,7 +57,7 @@ def test_any_settings_are_sound_or_refused_with_the_pin_the_owners_and_the_setti
         check(chosen)
     line = str(refused.value)
     assert "\n" not in line
-    pin = int(re.search(r"GPIO (\d+)", line)[1])  # type: ignore[index]
+    pin = int(re.search(r"GPIO (\d+)", line)[1])
     free = {int(number) for number in re.findall(r"\d+", line.split("free are ")[1])}
     assert free == SOUND[panel] - set(wired.values()), "what it offers is free"
     named = re.findall(r"\((\w+_pin)\)", line)
