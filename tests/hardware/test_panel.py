@@ -90,6 +90,17 @@ def test_a_ring_shows_every_state_and_no_light_is_brighter_than_allowed(pi: Boar
     assert brightest == 51, "a fifth of 255"
 
 
+@pytest.mark.parametrize("muted", [False, True])
+@pytest.mark.parametrize("state", STATES)
+def test_the_red_led_is_lit_while_muted_whatever_the_device_does_meanwhile(
+    pi: Board, state: Attention, muted: bool
+) -> None:
+    panel = GpioPanel(Settings(panel="apa102"))
+    panel.show(State(state, "online", muted=muted))
+    assert pi.lit(MUTE) == muted
+    panel.close()
+
+
 def test_the_ring_moves_by_itself(pi: Board) -> None:
     panel = GpioPanel(Settings(panel="apa102", brightness=100))
     panel.show(State("thinking", "online"))
