@@ -53,8 +53,8 @@ def examine(chosen: Settings, seconds: float, tell: Tell) -> Iterator[Finding]:
     yield from checked(_panel(chosen, seconds, tell))
     heard = list(checked(doctor.sound(chosen.microphone)))
     yield from heard
-    deaf = not heard or any(finding.problem for finding in heard)
-    yield from checked(_loudspeaker("none" if deaf else chosen.microphone, tell))
+    opens = any(finding.check == "a second of sound" for finding in heard)
+    yield from checked(_loudspeaker(chosen.microphone if opens else "none", tell))
     yield from _voice()
 
 
