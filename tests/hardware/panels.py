@@ -39,6 +39,16 @@ class Wire:
         self.closed = True
 
 
+class Pin(MockPWMPin):
+    """A mock pin that remembers whether it was let go while it drove current: on a real one the LED may stay lit."""
+
+    let_go_lit = False
+
+    def close(self) -> None:
+        self.let_go_lit = self.function == "output" and bool(self.state)
+        super().close()
+
+
 class Board:
     """A Raspberry Pi's pins and its SPI bus."""
 
@@ -59,16 +69,17 @@ class Board:
         return float(self.pin(gpio).state) if self.pin(gpio).function == "output" else 0.0
 
     def released(self, *gpios: int) -> bool:
-        """Whether nobody holds these pins any more, and none drives current."""
+        """Whether nobody holds these pins any more, and none drives current, or did when it was let go."""
         held = {name for name, owners in self._factory._reservations.items() if any(owner() for owner in owners)}
-        return not held and all(self.pin(gpio).function == "input" for gpio in gpios)
+        pins = [self.pin(gpio) for gpio in gpios]
+        return not held and all(pin.function == "input" and not pin.let_go_lit for pin in pins)
 
 
 @contextmanager
 def board() -> Iterator[Board]:
     """Mock pins and a mock SPI bus in the place of the real ones, while the block runs."""
     before, real = gpiozero.Device.pin_factory, libraries.spidev
-    factory, wire = MockFactory(pin_class=MockPWMPin), Wire()
+    factory, wire = MockFactory(pin_class=Pin), Wire()
     gpiozero.Device.pin_factory = factory
     libraries.spidev = lambda: SimpleNamespace(SpiDev=lambda: wire)
     try:
