@@ -37,7 +37,8 @@ def sentences() -> list[str]:
     return re.findall(r"^- Alexa, (.*)$", PRESENTING, re.MULTILINE)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.readme
+@pytest.mark.timeout(900)
 def test_every_command_of_the_talk_runs(tmp_path: Path) -> None:
     if shutil.which("mosquitto_pub") is None:
         missing("Mosquitto's clients", "apt install mosquitto-clients")
@@ -59,10 +60,8 @@ def test_every_command_of_the_talk_runs(tmp_path: Path) -> None:
                     )
                 stack.callback(process.wait)
                 stack.callback(process.terminate)
-                until(
-                    lambda log=log: re.search("running|serves|Stop with Ctrl-C", log.read_text()),
-                    f"{command} to be ready",
-                )
+                ready = re.compile("running|serves|Stop with Ctrl-C")
+                until(lambda log=log, ready=ready: ready.search(log.read_text()), f"{command} to be ready", 120)
                 continue
             done = subprocess.run(
                 ["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
