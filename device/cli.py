@@ -85,16 +85,16 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_models(commands, as_json)
     microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs, each with its level")
-    microphones.set_defaults(command=_microphones)
+    microphones.set_defaults(command=_later("checks", "microphones"))
     microphones.add_argument("--seconds", type=float, default=1.0, metavar="S", help="listen so long to each (1 s)")
 
     doctor = commands.add_parser("doctor", parents=[on_wire, in_room, as_json], help="check what a first start needs")
-    doctor.set_defaults(command=_doctor)
+    doctor.set_defaults(command=_later("checks", "doctor"))
 
     hardware = commands.add_parser(
         "hardware-check", parents=[on_wire, in_room, as_json], help="try lights, buttons, microphone and loudspeaker"
     )
-    hardware.set_defaults(command=_hardware_check)
+    hardware.set_defaults(command=_later("checks", "hardware"))
     hardware.add_argument("--seconds", type=_positive, default=20.0, metavar="S", help="wait so long for each button")
     return parser
 
@@ -313,38 +313,6 @@ def _walnut(options: argparse.Namespace) -> int:
             ) from error
     print(json.dumps(asdict(story), indent=2) if options.json else "\n".join(walnut.lines(story)))
     return 1 if story.unexplained else 0
-
-
-def _microphones(options: argparse.Namespace) -> int:
-    from device import level_meter  # noqa: PLC0415
-
-    inputs = level_meter.listen(options.seconds, quiet=options.json)
-    if options.json:
-        print(json.dumps(inputs, indent=2))
-    return 0
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from dataclasses import asdict  # noqa: PLC0415
-
-    from device import doctor  # noqa: PLC0415
-
-    findings = []
-    for finding in doctor.examine(settings.chosen(options)):
-        findings.append(finding)
-        if not options.json:
-            print(finding, flush=True)
-    if options.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
-    return 1 if any(finding.problem for finding in findings) else 0
-
-
-def _hardware_check(options: argparse.Namespace) -> int:
-    from device import panel  # noqa: PLC0415
-
-    # The panel's package has it: the device does not know what is wired.
-    code: int = panel.found(panel.COMMANDS, "hardware-check")(options)
-    return code
 
 
 def _echo(
