@@ -72,7 +72,7 @@ BENCHMARKS = (
     (
         "budget",
         (),
-        ("--seconds", "10"),
+        ("--seconds", "60"),
         {
             f"{situation}, {figure}": "none: a figure of our own"
             for situation in SITUATIONS

@@ -1,9 +1,10 @@
 """What the device needs of a small computer: python -m benchmarks.budget [--seconds 60] [--microphone NAME] [--json]
 
 Memory is the peak of the process (resident, in MB of a million bytes), processor the share of one core that a second of
-sound takes; both of `echo-device hear` as it is, with a broker and a cloud that answers, less what its start takes. It
-reads as fast as it can, so other load on the machine changes little. A running device has a second process, which only
-records: it is measured where there is a microphone.
+sound takes; both of `echo-device hear` as it is, with a broker and a cloud that answers, less what its start takes (a few
+seconds of quiet are too few for that). It reads as fast as it can, so other load on the machine changes little. A
+running device has a second process, which only records: it is measured where there is a microphone. A light ring is
+drawn ten times a second, here as WS2812 and with no wire behind it.
 
 The figures are of the machine that they were measured on, which is named with them, and of no other.
 """
@@ -20,7 +21,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import psutil
 import soundfile
 from rich.console import Console
 from rich.table import Table
@@ -30,11 +30,15 @@ from benchmarks.broker import mosquitto
 from benchmarks.latency import cloud
 from device.audio_source import SAMPLE_RATE
 from device.capture import Capture
+from device.light_ring import RGB
 from device.spoken_requests import FOLDER
+from hardware import ws2812
+from hardware.panel import Animation
 
 MB = 1_000_000
 QUIET = 3.0  # effective value in int16 steps: a quiet room
 START_S = 1.0  # seconds of sound in the run that measures the start
+DRAWING_S = 10.0
 WITHIN_S = 20.0  # for a microphone to open
 
 
@@ -50,14 +54,16 @@ def main() -> None:
         print(json.dumps(figures, indent=2))
         return
     table = Table("the device", "memory, MB", "processor, share of a core", title=str(figures["machine"]))
-    for name in ("start", *SITUATIONS, RECORDING):
-        memory, share = figures.get(f"{name}, MB"), figures.get(f"{name}, share of a core")
-        table.add_row(name, str(memory or "no microphone here"), f"{share:.1%}" if share is not None else "")
+    for name in ("start", *SITUATIONS, RECORDING, RING):
+        memory, share = figures.get(f"{name}, MB", ""), figures.get(f"{name}, share of a core")
+        shown = f"{share:.1%}" if share is not None else "no microphone here" * (name == RECORDING)
+        table.add_row(name, str(memory), shown)
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
 SITUATIONS = ("idle: a quiet room", "listening: talk for nobody", "decoding: requests")
 RECORDING = "its other process: recording"
+RING = "drawing the light ring"
 
 
 def measure(seconds: float, microphone: str | None) -> dict[str, str | float]:
@@ -76,6 +82,7 @@ def measure(seconds: float, microphone: str | None) -> dict[str, str | float]:
     if recorded := record(microphone, seconds):
         figures[f"{RECORDING}, MB"] = round(recorded[0] / MB, 1)
         figures[f"{RECORDING}, share of a core"] = round(recorded[1], 4)
+    figures[f"{RING}, share of a core"] = round(drawing(), 4)
     return figures
 
 
@@ -106,6 +113,28 @@ def hear(files: Sequence[Path], port: int, data: Path) -> tuple[int, float]:
     return used.ru_maxrss * 1024, used.ru_utime + used.ru_stime  # Linux counts in KiB
 
 
+class Nowhere:
+    """Lights of which only the bytes exist."""
+
+    def draw(self, colours: Sequence[RGB]) -> None:
+        """Work out what would go out on SPI."""
+        ws2812.encode(colours)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def drawing() -> float:
+    """The share of a core that the thread takes which draws the ring, while it thinks."""
+    animation = Animation(Nowhere(), brightness=25)
+    animation.show("thinking")
+    spent, began = time.process_time(), time.monotonic()
+    time.sleep(DRAWING_S)
+    share = (time.process_time() - spent) / (time.monotonic() - began)
+    animation.close()
+    return share
+
+
 def record(microphone: str | None, seconds: float) -> tuple[int, float] | None:
     """Memory in bytes, and share of a core, of the process that records; None where there is no microphone."""
     capture = Capture(microphone)
@@ -115,6 +144,10 @@ def record(microphone: str | None, seconds: float) -> tuple[int, float] | None:
         while capture.read(0.1) is None:
             if time.monotonic() > deadline:
                 return None
+        try:
+            import psutil  # noqa: PLC0415 - where there is no microphone it is not needed
+        except ImportError:
+            sys.exit("To measure what records needs psutil: pip install 'residual-echo[bench]'")
         recorder = next(child for child in psutil.Process().children() if "device.capture" in child.cmdline())
         before, began = recorder.cpu_times(), time.monotonic()
         while time.monotonic() < began + seconds:
