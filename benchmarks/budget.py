@@ -1,8 +1,8 @@
 """What the device needs of a small computer: python -m benchmarks.budget [--seconds 60] [--microphone NAME] [--json]
 
 Memory is the peak of the process (resident, in MB of a million bytes), processor the share of one core that a second of
-sound takes; both of `echo-device hear` as it is, with a broker and a cloud that answers, less what its start takes (a few
-seconds of quiet are too few for that). It reads as fast as it can, so other load on the machine changes little. A
+sound takes; both of `echo-device hear` as it is, with a broker and a cloud that answers, less what its start takes (a
+few seconds of quiet are too few for that). It reads as fast as it can, so other load on the machine changes little. A
 running device has a second process, which only records: it is measured where there is a microphone. A light ring is
 drawn ten times a second, here as WS2812 and with no wire behind it.
 

@@ -16,7 +16,7 @@ from device.pins import PANELS
 from device.settings import OPTIONS
 from device.testing.processes import device
 from device.testing.remote import remote
-from tests.processes import cloud, free_port, missing, mosquitto, until
+from tests.processes import asked, cloud, free_port, missing, mosquitto, until
 
 ROOT = Path(__file__).parents[2]
 PRESENTING = (ROOT / "hardware/PRESENTING.md").read_text("utf-8")
@@ -89,7 +89,14 @@ def understood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         device(server.broker, data, "--microphone", "none", "--no-voice"),
     ):
         person.online()
-        yield [f"{(exchange := person.say(text)).intent}: {exchange.response}" for text in sentences()]
+        answers = []
+        for text in sentences():
+            exchange = person.say(text)
+            answers.append(f"{exchange.intent}: {exchange.response}")
+            if text.startswith("delete"):
+                until(lambda: asked("history", "household", "--data", data) == [], "an empty history")
+                assert asked("left", "household", "--data", data)["left"], "and yet something is left"
+        yield answers
 
 
 def test_every_sentence_of_the_talk_is_understood_and_the_walnut_outlives_the_deletion(understood: list[str]) -> None:
