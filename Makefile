@@ -17,9 +17,9 @@ run: .venv/cloud
 test: .venv/test
 	$(BIN)/python -m pytest
 
-# Runs every command of the README, and compares what it shows with what they print.
+# Runs every command of the README and of the talk, and compares what the README shows with what they print.
 readme: .venv/test
-	$(BIN)/python -m pytest -n 0 -m readme tests/test_readme.py
+	$(BIN)/python -m pytest -n 0 -m readme tests/test_readme.py tests/hardware/test_documents.py
 
 check: .venv/test
 	$(BIN)/ruff check .

@@ -16,6 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.budget import SITUATIONS
+
 #: Module, its options in full, those that make it small, and for each line of the table (a figure, as it names it) the
 #: baseline.
 BENCHMARKS = (
@@ -65,6 +67,16 @@ BENCHMARKS = (
             "first page, ratio": "the same page with few interactions",
             "from the middle, ratio": "the same page with few interactions",
             "a search, ratio": "the same search with few interactions",
+        },
+    ),
+    (
+        "budget",
+        (),
+        ("--seconds", "60"),
+        {
+            f"{situation}, {figure}": "none: a figure of our own"
+            for situation in SITUATIONS
+            for figure in ("MB", "share of a core")
         },
     ),
 )

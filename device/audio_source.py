@@ -24,6 +24,15 @@ RATES = range(4_000, 768_001)  # Hz; beyond these a header is broken, or the res
 TAIL_LEVEL = 3.0  # effective value in int16 steps, -81 dBFS: quieter than any room, yet not digital silence
 
 
+def flac(samples: NDArray[np.int16]) -> bytes:
+    """Mono samples at 16 kHz, of any length, as a FLAC file."""
+    import soundfile  # noqa: PLC0415 - loads libsndfile
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
 class Blocks:
     """Turns frames of any rate and number of channels into blocks, carrying remainders over to the next call."""
 

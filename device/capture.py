@@ -174,6 +174,8 @@ class Capture:
             return
         process.kill()
         process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
         while not self._items.empty():  # lets its thread see the end
             with contextlib.suppress(queue.Empty):
                 self._items.get_nowait()

@@ -16,6 +16,8 @@ from device.errors import EchoError
 if TYPE_CHECKING:
     from device.echo import Echo
     from device.exchange import Exchange
+    from device.interrupt import Interrupt
+    from device.panel import Panel
 
 # Libraries are imported by the command that needs them: `--help` should not wait for a speech recogniser.
 
@@ -83,11 +85,17 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_models(commands, as_json)
     microphones = commands.add_parser("microphones", parents=[as_json], help="list the inputs, each with its level")
-    microphones.set_defaults(command=_microphones)
+    microphones.set_defaults(command=_later("checks", "microphones"))
     microphones.add_argument("--seconds", type=float, default=1.0, metavar="S", help="listen so long to each (1 s)")
 
     doctor = commands.add_parser("doctor", parents=[on_wire, in_room, as_json], help="check what a first start needs")
-    doctor.set_defaults(command=_doctor)
+    doctor.set_defaults(command=_later("checks", "doctor"))
+
+    hardware = commands.add_parser(
+        "hardware-check", parents=[on_wire, in_room, as_json], help="try lights, buttons, microphone and loudspeaker"
+    )
+    hardware.set_defaults(command=_later("checks", "hardware"))
+    hardware.add_argument("--seconds", type=_positive, default=20.0, metavar="S", help="wait so long for each button")
     return parser
 
 
@@ -125,7 +133,7 @@ def _add_tracing(commands: Any) -> None:
     replay.set_defaults(command=_later("tracing", "replay"))
     replay.add_argument("file", type=Path, metavar="FILE")
     pace = replay.add_mutually_exclusive_group()
-    pace.add_argument("--speed", type=_positive, default=1.0, metavar="N", help="so many times as fast (default 1)")
+    pace.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="so many times as fast (default 1)")
     pace.add_argument("--fast", action="store_true", help="without its pauses")
 
 
@@ -170,15 +178,17 @@ def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def _positive(text: str) -> float:
+def _speed(text: str) -> float:
+    return _positive(text, "is no speed. Write 1 for the trace's own, 60 for a minute a second")
+
+
+def _positive(text: str, amiss: str = "is no number of seconds. Write 20, or 0.5") -> float:
     try:
         number = float(text)
     except ValueError:
         number = 0.0
     if not 0 < number < 1e6:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no speed. Write 1 for the trace's own, 60 for a minute a second."
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} {amiss}.")
     return number
 
 
@@ -196,13 +206,19 @@ def _settings_options(*keys: str) -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from device import voice  # noqa: PLC0415
-    from device.capture import Capture  # noqa: PLC0415
+    from device import panel  # noqa: PLC0415
     from device.interrupt import Interrupt  # noqa: PLC0415
 
     interrupt = Interrupt()
     chosen = settings.chosen(options)
-    echo = _echo(chosen, voice=chosen.voice)
+    with panel.opened(chosen) as lights:
+        return _live(_echo(chosen, voice=chosen.voice, panel=lights), chosen, interrupt, once=options.once)
+
+
+def _live(echo: "Echo", chosen: settings.Settings, interrupt: "Interrupt", *, once: bool) -> int:
+    from device import voice  # noqa: PLC0415
+    from device.capture import Capture  # noqa: PLC0415
+
     try:
         if chosen.volume is not None:
             echo.switches.set(volume=chosen.volume)
@@ -214,7 +230,7 @@ def _run(options: argparse.Namespace) -> int:
             print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
 
         def enough() -> bool:
-            heard = options.once and any(each.interaction.transcript for each in echo.exchanges)
+            heard = once and any(each.interaction.transcript for each in echo.exchanges)
             return interrupt.asked or heard
 
         echo.live(Capture(chosen.microphone), enough)
@@ -299,31 +315,9 @@ def _walnut(options: argparse.Namespace) -> int:
     return 1 if story.unexplained else 0
 
 
-def _microphones(options: argparse.Namespace) -> int:
-    from device import level_meter  # noqa: PLC0415
-
-    inputs = level_meter.listen(options.seconds, quiet=options.json)
-    if options.json:
-        print(json.dumps(inputs, indent=2))
-    return 0
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from dataclasses import asdict  # noqa: PLC0415
-
-    from device import doctor  # noqa: PLC0415
-
-    findings = []
-    for finding in doctor.examine(settings.chosen(options)):
-        findings.append(finding)
-        if not options.json:
-            print(finding, flush=True)
-    if options.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
-    return 1 if any(finding.problem for finding in findings) else 0
-
-
-def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False) -> "Echo":
+def _echo(
+    chosen: settings.Settings, *, voice: bool = False, quiet: bool = False, panel: "Panel | None" = None
+) -> "Echo":
     from device import speech_models  # noqa: PLC0415
     from device.echo import Echo  # noqa: PLC0415
 
@@ -346,6 +340,7 @@ def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False
         bounds=chosen.bounds,
         tls=chosen.tls,
         home_assistant=chosen.home_assistant,
+        panel=panel,
         show=_ring(quiet=quiet),
         say=say,
         tell=tell,

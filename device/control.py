@@ -1,4 +1,7 @@
-"""Obeys control commands that come by MQTT. Each is answered by the device's state, a bad one by an error before it."""
+"""Obeys control commands that come by MQTT, and buttons.
+
+Each is answered by the device's state, a bad one by an error before it.
+"""
 
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,6 +20,7 @@ from cloud_stub.contract.control import (
 )
 from device.audio_source import BLOCK, SAMPLE_RATE, Block, Recording
 from device.errors import EchoError
+from device.panel import Button
 from device.uplink import Control
 
 if TYPE_CHECKING:
@@ -34,6 +38,20 @@ def obey(echo: "Echo", message: Control) -> None:
     try:
         _do(echo, message)
     except (EchoError, ValueError) as error:
+        echo.complain(str(error))
+    echo.publish()
+
+
+def press(echo: "Echo", button: Button) -> None:
+    """Do what a press of the button stands for at this moment; then publish the state. Raises nothing."""
+    try:
+        if button == "mute":
+            echo.unmute() if echo.switches.now.muted else echo.mute()
+        elif echo.sounding():
+            echo.stop()
+        else:
+            echo.push_to_talk()
+    except EchoError as error:
         echo.complain(str(error))
     echo.publish()
 

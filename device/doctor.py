@@ -53,21 +53,22 @@ class _Amiss(Exception):
 
 def examine(chosen: Settings) -> Iterator[Finding]:
     """Check everything; a check that cannot be made because an earlier one failed is left out."""
-    yield from _checked(_sound(chosen.microphone))
-    yield from _checked(_model(chosen.model))
-    yield from _checked(_broker(chosen))
-    yield from _checked(_clock())
-    yield from _checked(_disk(chosen.data_folder))
+    yield from checked(sound(chosen.microphone))
+    yield from checked(_model(chosen.model))
+    yield from checked(_broker(chosen))
+    yield from checked(_clock())
+    yield from checked(_disk(chosen.data_folder))
 
 
-def _checked(findings: Iterator[Finding]) -> Iterator[Finding]:
+def checked(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings; where one of them makes those after it senseless, it is the last."""
     try:
         yield from findings
     except _Amiss as amiss:
         yield amiss.finding
 
 
-def _about(check: str, question: Callable[[], T]) -> T:
+def about(check: str, question: Callable[[], T]) -> T:
     """The answer, or the check that has failed."""
     try:
         return question()
@@ -75,21 +76,22 @@ def _about(check: str, question: Callable[[], T]) -> T:
         raise _Amiss(check, error) from error
 
 
-def _sound(name: str | None) -> Iterator[Finding]:
+def sound(name: str | None) -> Iterator[Finding]:
+    """PortAudio, the microphone of that name, and a second of its sound."""
     if name == "none":
         return
     from device.microphone import Microphone, find, level, microphones  # noqa: PLC0415 - loads PortAudio
 
-    names = _about("PortAudio", microphones)
+    names = about("PortAudio", microphones)
     yield Finding("PortAudio", "is installed")
-    _about("microphones", lambda: find(None if name == "auto" else name))
+    about("microphones", lambda: find(None if name == "auto" else name))
     yield Finding("microphones", ", ".join(names))
 
     def second() -> tuple[str, float]:
         with Microphone(name) as microphone:
             return microphone.description, level(list(islice(microphone, SECOND)))
 
-    description, loudness = _about("sample rate", second)
+    description, loudness = about("sample rate", second)
     yield Finding("sample rate", description)
     if loudness == float("-inf"):
         remedy = "Switch it on, at the microphone and in the system's privacy settings, or choose another one."
@@ -102,7 +104,7 @@ def _sound(name: str | None) -> Iterator[Finding]:
 
 
 def _model(name: str | None) -> Iterator[Finding]:
-    loaded = _about("speech model", lambda: speech_models.load(speech_models.locate(name)))
+    loaded = about("speech model", lambda: speech_models.load(speech_models.locate(name)))
     yield Finding("speech model", f"{loaded.name} in {loaded.path}")
 
 
@@ -124,7 +126,7 @@ def _broker(chosen: Settings) -> Iterator[Finding]:
     with connection:
         yield Finding("broker", f"answers at {address}")
         if address.tls:
-            made = _about("TLS", lambda: context(chosen.tls))
+            made = about("TLS", lambda: context(chosen.tls))
             try:
                 with made.wrap_socket(connection, server_hostname=address.host) as secure:
                     yield Finding("TLS", str(secure.version()))

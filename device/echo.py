@@ -1,14 +1,11 @@
 """The device itself: joins sound, hearing, outbox, uplink, voice and light ring."""
 
-import io
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from cloud_stub.contract.address import BrokerAddress
@@ -16,35 +13,31 @@ from cloud_stub.contract.messages import (
     Attention,
     DeviceError,
     Directive,
-    Forgotten,
     Interaction,
-    Refused,
     Source,
-    Speak,
     State,
-    Stored,
     Word,
     new_id,
 )
-from device.alerts import Kept
 from device.attention import AttentionState
-from device.audio_source import SAMPLE_RATE, Block
+from device.audio_source import Block, flac
 from device.capture import Capture
 from device.connection import Tls
-from device.control import obey
+from device.control import obey, press
+from device.conversation import Conversation
 from device.errors import EchoError
 from device.exchange import Exchange
 from device.hearing import Event, Hearing, Listening
 from device.home_assistant import discovery
 from device.keeping import Bounds, Keeping
+from device.panel import Panel
+from device.ringing import Ringing
 from device.speech_models import SpeechModel
 from device.switches import Switches
 from device.uplink import Uplink
 from device.utterance import Mistaken
 from device.voice import Voice
 from device.wake_word import SENSITIVITY
-
-log = logging.getLogger(__name__)
 
 #: How often the uplink is looked after while sound arrives, in blocks of 20 ms.
 PUMP_BLOCKS = 10
@@ -72,14 +65,18 @@ class Echo:
         bounds: Bounds = Bounds(),
         tls: Tls | None = None,
         home_assistant: bool = False,
+        panel: Panel | None = None,
     ) -> None:
         """`show` is told of every attention state, `say` of every answer, `tell` of what a person should know.
+
+        `panel` shows every state that is published, and is pressed; whoever opened it closes it.
 
         Raises EchoError where something is amiss.
         """
         self.device = device
         self.wake_word = wake_word
-        self.exchanges: deque[Exchange] = deque(maxlen=1000)
+        self._conversation = Conversation()
+        self.exchanges = self._conversation.exchanges
         self.capture: Capture | None = None
         self.injected: deque[Sequence[Block]] = deque()
         """Sounds that came by control and wait to be heard."""
@@ -93,8 +90,8 @@ class Echo:
         self._attention = AttentionState(show, self._publish)
         self._say, self._tell = say, tell
         self._voice = Voice() if voice else None
-        self._answers: deque[Exchange | str] = deque()  # not yet spoken
-        self._ringing: set[Kept] = set()
+        self._ringing = Ringing(self.keeping, tell)
+        self._panel = panel
         self._trouble = ""
         self._woken_at = self.keeping.clock.now()
 
@@ -118,6 +115,8 @@ class Echo:
             if capture.description != opened and (opened := capture.description) and not self._trouble:
                 self._tell(f"listening on {opened}; say {self.wake_word!r}. Stop with Ctrl-C.")
             self._watch(capture)
+            for button in self._panel.pressed() if self._panel is not None else ():
+                press(self, button)
             # Half-duplex: while the device speaks, what it captures is its own voice.
             if block is not None and not self.speaking():
                 self._hear(self._hearing, block, "microphone")
@@ -144,10 +143,7 @@ class Echo:
     def attend(self, wait_s: float = 0.0) -> None:
         """Send and receive; shows and says what has come."""
         self.uplink.pump(self._receive, wait_s)
-        for name in self.keeping.dropped():
-            for exchange in self.exchanges:
-                if exchange.interaction.id == name:
-                    exchange.answer = "dropped"
+        self._conversation.drop(self.keeping.dropped())
         self._ring()
         self._speak_on()
 
@@ -157,7 +153,7 @@ class Echo:
         Raises EchoError after `timeout_s` seconds in vain.
         """
         deadline = time.monotonic() + timeout_s
-        while len(self.outbox) or not all(exchange.settled() for exchange in self.exchanges):
+        while len(self.outbox) or not self._conversation.settled():
             if time.monotonic() > deadline:
                 raise EchoError(
                     f"the cloud has not answered within {timeout_s:.0f} s; {len(self.outbox)} message(s) wait in the "
@@ -214,7 +210,7 @@ class Echo:
     def stop(self) -> None:
         """Stop speaking and ringing, and forget a request that is under way."""
         self._stop_ringing()
-        self._answers.clear()
+        self._conversation.unspoken.clear()
         self.injected.clear()
         if self._voice is not None:
             self._voice.stop()
@@ -231,12 +227,16 @@ class Echo:
         """Speak `text` when nobody is being listened to. Raises EchoError while nobody wants to be disturbed."""
         if self.switches.now.do_not_disturb:
             raise EchoError("nothing is spoken while do_not_disturb is on. Switch it off first.")
-        self._answers.append(text)
+        self._conversation.unspoken.append(text)
         self._speak_on()
 
     def speaking(self) -> bool:
         """Whether our own voice is in the room."""
         return self._voice is not None and self._voice.speaking()
+
+    def sounding(self) -> bool:
+        """Whether the device speaks or rings."""
+        return self.speaking() or bool(self._ringing.now)
 
     def complain(self, line: str) -> None:
         """Tell of trouble, the cause and then the remedy: here, and to whoever reads the device's events."""
@@ -251,18 +251,19 @@ class Echo:
 
     def _publish(self, attention: Attention) -> None:
         switches = self.switches.now
-        self.uplink.show(
-            State(
-                attention,
-                "online",
-                self.keeping.clock.now(),
-                muted=switches.muted,
-                do_not_disturb=switches.do_not_disturb,
-                volume=switches.volume,
-                microphone=self.capture.health() if self.capture is not None else None,
-                last_heard=self.exchanges[-1].interaction.at if self.exchanges else None,
-            )
+        state = State(
+            attention,
+            "online",
+            self.keeping.clock.now(),
+            muted=switches.muted,
+            do_not_disturb=switches.do_not_disturb,
+            volume=switches.volume,
+            microphone=self.capture.health() if self.capture is not None else None,
+            last_heard=self.exchanges[-1].interaction.at if self.exchanges else None,
         )
+        self.uplink.show(state)
+        if self._panel is not None:
+            self._panel.show(state)
 
     def _listener(self) -> Hearing:
         return Hearing(self._model, self.wake_word, self._sensitivity)
@@ -275,7 +276,7 @@ class Echo:
         """
         if self.switches.now.muted and self.capture is not None:
             self._attention.to("muted")
-        elif self._ringing and not self._hearing.open:
+        elif self._ringing.now and not self._hearing.open:
             self._attention.to("alerting")
         elif self._trouble:
             self._attention.to("deaf")
@@ -333,11 +334,11 @@ class Echo:
         )
         # Shown as heard only once it is in the outbox: what was shown is not lost.
         try:
-            self.keeping.take(interaction, _flac(sound) if sound is not None else None)
+            self.keeping.take(interaction, flac(sound) if sound is not None else None)
         except EchoError as error:
             self.complain(str(error))
             return self._rest()
-        self.exchanges.append(Exchange(interaction))
+        self._conversation.begin(interaction)
         if text in STOP_WORDS:
             self._stop_ringing()
         if self._attention.now in {"idle", "listening", "deaf"} and not self._hearing.open:
@@ -345,44 +346,28 @@ class Echo:
         return None
 
     def _ring(self) -> None:
-        """Tell of what has fallen due, once; `_rest` shows that it rings."""
-        ringing = set(self.keeping.alerts.ringing(self.keeping.clock.now()))
-        for kept in ringing - self._ringing:
-            self._tell(f"ring    {kept.told()}. Say 'stop' to stop it.")
-        self._ringing = ringing
-        if self._attention.now == "alerting" and not ringing:
+        """Tell of what has fallen due; `_rest` shows that it rings."""
+        self._ringing.look()
+        if self._attention.now == "alerting" and not self._ringing.now:
             self._rest()
 
     def _stop_ringing(self) -> None:
         try:
-            self.keeping.alerts.stop(self.keeping.clock.now())
+            self._ringing.stop()
         except EchoError as error:
             self.complain(str(error))
         self._ring()
 
     def _receive(self, directive: Directive) -> None:
         self.keeping.obey(directive)
-        if isinstance(directive, Stored | Forgotten | Refused | Speak):
-            self._answer(directive)
-
-    def _answer(self, directive: Stored | Forgotten | Refused | Speak) -> None:
-        exchange = next((e for e in reversed(self.exchanges) if e.interaction.id == directive.interaction), None)
-        if exchange is None:
-            return
-        if isinstance(directive, Speak):
-            exchange.intent, exchange.response = directive.intent, directive.text
-            self._answers.append(exchange)
-        elif directive.part == "interaction":
-            exchange.answer = directive.name
-            if isinstance(directive, Refused):
-                log.warning("the cloud refused an interaction: %s", directive.reason)
+        self._conversation.take(directive)
 
     def _speak_on(self) -> None:
         """Speak the next answer if nothing is in the way, and come to rest when all is said and answered."""
         while not self.speaking() and self._attention.now != "listening":
-            if not self._answers:
+            if not self._conversation.unspoken:
                 return self._rest()
-            answer = self._answers.popleft()
+            answer = self._conversation.unspoken.popleft()
             self._attention.to("speaking")
             if isinstance(answer, Exchange):
                 self._say(answer)
@@ -393,9 +378,3 @@ class Echo:
             if self._voice is not None and self._voice.speak(text, self.switches.now.volume):
                 self._hearing.forget()
         return None
-
-
-def _flac(sound: NDArray[np.int16]) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, sound, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return file.getvalue()

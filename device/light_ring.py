@@ -36,7 +36,7 @@ def frame(attention: Attention, tick: int) -> tuple[RGB, ...]:
         case "thinking":
             return tuple(CYAN if (light - tick) % 4 < 2 else BLUE for light in range(LIGHTS))
         case "speaking":
-            colour = _dimmed(CYAN, 0.25 + 0.75 * abs(tick % 12 - 6) / 6)
+            colour = dimmed(CYAN, 0.25 + 0.75 * abs(tick % 12 - 6) / 6)
         case "alerting":
             colour = CYAN if tick % 6 < 3 else DARK
         case "idle":
@@ -48,7 +48,8 @@ def frame(attention: Attention, tick: int) -> tuple[RGB, ...]:
     return (colour,) * LIGHTS
 
 
-def _dimmed(colour: RGB, light: float) -> RGB:
+def dimmed(colour: RGB, light: float) -> RGB:
+    """The same colour with so much of its light, 0 to 1."""
     red, green, blue = (round(part * light) for part in colour)
     return red, green, blue
 

@@ -24,6 +24,7 @@ from device.connection import Tls
 from device.errors import EchoError
 from device.keeping import Bounds
 from device.outbox import LONGEST, MOST_BYTES
+from device.pins import PANELS, PARTS
 from device.wake_word import SENSITIVITY, WAKE_WORDS
 
 ENVIRONMENT = "RESIDUAL_ECHO_"
@@ -86,6 +87,10 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
     return read
 
 
+# Which numbers are pins, and free, is for the panel to say: it knows what else is wired.
+_gpio = _whole(0, 99)
+
+
 def _period(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
@@ -146,6 +151,16 @@ class Settings:
     volume: int | None = _setting(
         _whole(0, 100), None, "how loud, 0 to 100, at the start; without it as it was left", "50"
     )
+    panel: str | None = _setting(
+        _text, None, f"the lights and buttons on the GPIO pins: {', '.join(PANELS)}; without it none", "leds"
+    )
+    brightness: int = _setting(_whole(5, 100), 25, "of the panel's lights, in per cent: at 0 they could not warn")
+    action_button_pin: int = _setting(_gpio, PARTS["action_button_pin"].default, "GPIO number of the action button")
+    mute_button_pin: int = _setting(_gpio, PARTS["mute_button_pin"].default, "GPIO number of the mute button")
+    mute_led_pin: int = _setting(_gpio, PARTS["mute_led_pin"].default, "GPIO number of the mute button's red LED")
+    red_led_pin: int = _setting(_gpio, PARTS["red_led_pin"].default, "GPIO number of the red LED (leds)")
+    green_led_pin: int = _setting(_gpio, PARTS["green_led_pin"].default, "GPIO number of the green LED (leds)")
+    blue_led_pin: int = _setting(_gpio, PARTS["blue_led_pin"].default, "GPIO number of the blue LED (leds)")
     home_assistant: bool = _setting(_yes_or_no, False, "let Home Assistant discover the device over the same broker")
     log_level: str = _setting(_level, "warning", "debug, info, warning or error")
 
@@ -168,7 +183,7 @@ class Settings:
 
 
 #: The settings that only a device in a room has a use for, and not one that hears files.
-IN_ROOM = ("microphone", "voice", "volume", "home_assistant")
+IN_ROOM = ("microphone", "voice", "volume", "home_assistant", "panel", "brightness", *PARTS)
 
 OPTIONS = {option.name: option for option in fields(Settings) if option.name != "sources"}
 
