@@ -67,6 +67,12 @@ BENCHMARKS = (
             "a search, ratio": "the same search with few interactions",
         },
     ),
+    (
+        "startup",
+        (),
+        ("--rounds", "10"),
+        {"echo-device --help against python -c pass (wanted: at most 6)": "python -c pass"},
+    ),
 )
 
 

@@ -92,11 +92,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_models(commands: Any, as_json: argparse.ArgumentParser) -> None:
-    from device.official_models import SITE  # noqa: PLC0415
-
     site = argparse.ArgumentParser(add_help=False)
     site.add_argument("--online", action="store_true", help="look at the newest list, not at the one that ships")
-    site.add_argument("--site", default=SITE, metavar="URL", help=f"a mirror of {SITE}")
+    site.add_argument("--site", metavar="URL", help="a mirror of the site of Vosk's models")
     models = commands.add_parser("models", parents=[site, as_json], help="the speech models that there are")
     models.set_defaults(command=_later("models", "show"))
     kinds = models.add_subparsers(metavar="COMMAND")

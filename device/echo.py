@@ -30,8 +30,8 @@ from device.alerts import Kept
 from device.attention import AttentionState
 from device.audio_source import SAMPLE_RATE, Block
 from device.capture import Capture
-from device.connection import Tls
 from device.control import obey
+from device.decoys import SENSITIVITY
 from device.errors import EchoError
 from device.exchange import Exchange
 from device.hearing import Event, Hearing, Listening
@@ -39,10 +39,10 @@ from device.home_assistant import discovery
 from device.keeping import Bounds, Keeping
 from device.speech_models import SpeechModel
 from device.switches import Switches
+from device.tls import Tls
 from device.uplink import Uplink
 from device.utterance import Mistaken
 from device.voice import Voice
-from device.wake_word import SENSITIVITY
 
 log = logging.getLogger(__name__)
 
