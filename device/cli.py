@@ -194,14 +194,19 @@ def _settings_options(*keys: str) -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from cloud_stub.contract.service_notice import ServiceNotice  # noqa: PLC0415
     from device import voice  # noqa: PLC0415
     from device.capture import Capture  # noqa: PLC0415
     from device.interrupt import Interrupt  # noqa: PLC0415
 
-    interrupt = Interrupt()
+    interrupt, service = Interrupt(), ServiceNotice()
     chosen = settings.chosen(options)
-    echo = _echo(chosen, voice=chosen.voice)
+    # What does not go to a terminal goes to a log, and outlives there what is deleted.
+    words = sys.stdout.isatty()
+    echo = _echo(chosen, voice=chosen.voice, words=words)
     try:
+        if not words:
+            print("no terminal here: what people say is not printed.", flush=True)
         if chosen.volume is not None:
             echo.switches.set(volume=chosen.volume)
         if chosen.voice and not voice.available():
@@ -212,6 +217,7 @@ def _run(options: argparse.Namespace) -> int:
             print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
 
         def enough() -> bool:
+            service.alive()  # asked at every pass of the device's loop: where that hangs, nothing is said any more
             heard = options.once and any(each.interaction.transcript for each in echo.exchanges)
             return interrupt.asked or heard
 
@@ -220,6 +226,7 @@ def _run(options: argparse.Namespace) -> int:
             return 130
         echo.settle(20.0)
     finally:
+        service.stopping()
         echo.close()
     return 0
 
@@ -321,13 +328,15 @@ def _doctor(options: argparse.Namespace) -> int:
     return 1 if any(finding.problem for finding in findings) else 0
 
 
-def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False) -> "Echo":
+def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False, words: bool = True) -> "Echo":
     from device import speech_models  # noqa: PLC0415
     from device.echo import Echo  # noqa: PLC0415
 
     def say(exchange: "Exchange") -> None:
-        if not quiet:
+        if not quiet and words:
             print(f"heard   {exchange.interaction.transcript}\nanswer  {exchange.response}", flush=True)
+        elif not quiet:
+            print(f"answered interaction {exchange.interaction.id}", flush=True)
 
     def tell(line: str) -> None:
         if not quiet:
@@ -344,6 +353,7 @@ def _echo(chosen: settings.Settings, *, voice: bool = False, quiet: bool = False
         bounds=chosen.bounds,
         tls=chosen.tls,
         home_assistant=chosen.home_assistant,
+        words=words,
         show=_ring(quiet=quiet),
         say=say,
         tell=tell,

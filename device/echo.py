@@ -72,8 +72,11 @@ class Echo:
         bounds: Bounds = Bounds(),
         tls: Tls | None = None,
         home_assistant: bool = False,
+        words: bool = True,
     ) -> None:
         """`show` is told of every attention state, `say` of every answer, `tell` of what a person should know.
+
+        Where that goes to a log, `words` False keeps what people said out of what `tell` is told.
 
         Raises EchoError where something is amiss.
         """
@@ -91,7 +94,7 @@ class Echo:
         self.switches = Switches(data / "devices" / device)
         self.uplink = Uplink(device, broker, self.outbox, tls, discovery(device) if home_assistant else None)
         self._attention = AttentionState(show, self._publish)
-        self._say, self._tell = say, tell
+        self._say, self._tell, self._words = say, tell, words
         self._voice = Voice() if voice else None
         self._answers: deque[Exchange | str] = deque()  # not yet spoken
         self._ringing: set[Kept] = set()
@@ -348,7 +351,7 @@ class Echo:
         """Tell of what has fallen due, once; `_rest` shows that it rings."""
         ringing = set(self.keeping.alerts.ringing(self.keeping.clock.now()))
         for kept in ringing - self._ringing:
-            self._tell(f"ring    {kept.told()}. Say 'stop' to stop it.")
+            self._tell(f"ring    {kept.told(words=self._words)}. Say 'stop' to stop it.")
         self._ringing = ringing
         if self._attention.now == "alerting" and not ringing:
             self._rest()
@@ -388,7 +391,7 @@ class Echo:
                 self._say(answer)
                 text = answer.response
             else:
-                self._tell(answer)
+                self._tell(answer if self._words else "speaks what came by control/speak")
                 text = answer
             if self._voice is not None and self._voice.speak(text, self.switches.now.volume):
                 self._hearing.forget()
