@@ -116,7 +116,8 @@ apt_get() { apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
 
 installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-available() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+# Not `| grep -q`: it ends at the first match, and what writes to it then fails, and with it the pipe.
+available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *"Candidate: "[^\(]* ]]; }
 
 wanted_packages() {
   # libatomic1: the speech recogniser's build for arm64 needs it. espeak-ng: the voice.
@@ -174,8 +175,8 @@ removable_packages() {
 
 # takes_others OURS NAMES: whether the removal of NAMES takes packages with it that are not among OURS.
 takes_others() {
-  # shellcheck disable=SC2086 # a list of names
-  apt_get purge --simulate $2 | sed -n 's/^\(Purg\|Remv\) \([^ :]*\).*/\2/p' | grep -qvxF "$1"
+  # shellcheck disable=SC2086,SC2143 # a list of names; and not grep -q, as above
+  [[ -n $(apt_get purge --simulate $2 | sed -n 's/^\(Purg\|Remv\) \([^ :]*\).*/\2/p' | grep -vxF "$1") ]]
 }
 
 # ---- programs ----------------------------------------------------------------------------------------------------

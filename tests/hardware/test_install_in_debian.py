@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hardware import debian
-from tests.hardware.debian import Debian
+from tests.hardware.debian import Booted, Debian
 from tests.hardware.test_install import FOREIGN
 from tests.processes import missing, until
 
@@ -167,6 +167,27 @@ with remote("mqtt://127.0.0.1:1883") as person:
 """
 
 
+#: A sound card that is not there: silence, a question, silence.
+MICROPHONE = """
+from pathlib import Path
+import numpy as np
+import soundfile
+from device.spoken_requests import FOLDER
+noise = np.random.default_rng(1).integers(-20, 20, 64_000).astype(np.int16)
+sound, _ = soundfile.read(FOLDER / "11_question.flac", dtype="int16")
+Path("/usr/local/room.raw").write_bytes(b"".join(part.tobytes() for part in (noise, sound, noise)))
+file = 'type file slave.pcm { type null } file "/dev/null" infile "/usr/local/room.raw" format "raw"'
+Path("/etc/asound.conf").write_text("pcm.!default { type plug slave.pcm { %s } }" % file)
+"""
+
+
+def _since_start(machine: Booted) -> str:
+    """What the device, as it runs now, has written once it has answered something; empty before."""
+    started = machine.about("residual-echo", "InvocationID")
+    written = machine.run("journalctl", "--no-pager", "--output=cat", f"_SYSTEMD_INVOCATION_ID={started}").stdout
+    return written if "answered interaction" in written else ""
+
+
 def test_under_systemd_it_hears_is_answered_and_leaves_no_words_in_the_journal(system: Debian) -> None:
     if not shutil.which("systemd-nspawn"):
         missing("systemd-nspawn", "apt install systemd-container")
@@ -186,6 +207,12 @@ def test_under_systemd_it_hears_is_answered_and_leaves_no_words_in_the_journal(s
         journal = machine.run("journalctl", "--no-pager", "--output=export").stdout.casefold()
         assert all(name in journal for name, _ in told)
         assert not [word for word in ("walnut", "allergic", "pepperoni", "dominos") if word in journal]
+
+        # A microphone whose sound is a file: PortAudio, ALSA and what calls back into Python work within the confines.
+        machine.run("/opt/residual-echo/device/bin/python", "-", text=MICROPHONE)
+        machine.run("systemctl", "restart", "residual-echo")
+        until(lambda: "idle" in _since_start(machine), "the device to hear it, and to answer", 300)
+        assert "listening on default: 16000 Hz" in _since_start(machine)
 
         # One that hangs is killed, without a dump of its memory, and started again.
         main = machine.about("residual-echo", "MainPID")
