@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -134,8 +135,9 @@ def test_no_unit_leaves_memory_in_a_file(unit: Path) -> None:
 
 def test_the_device_alone_needs_no_web_framework_no_database_driver_and_no_torch() -> None:
     """What its own requirements lead to, as the installed distributions name theirs."""
+    project = tomllib.loads((HARDWARE.parent / "pyproject.toml").read_text("utf-8"))["project"]
     needed: set[str] = set()
-    waiting = [Requirement("residual-echo")]
+    waiting = [Requirement(text) for text in project["dependencies"]]
     while waiting:
         requirement = waiting.pop()
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
