@@ -26,6 +26,9 @@ PYTHONS = ("3.11", "3.13")  # of Debian 12 and 13, and of the Raspberry Pi OS bu
 GLIBC = range(17, 37)  # Debian 12 has 2.36
 PLATFORMS = ("manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in GLIBC))
 
+#: Where there is no wheel, hardware/install.sh has it from the distribution: Raspberry Pi OS packages these.
+FROM_APT = {"lgpio": "python3-lgpio", "spidev": "python3-spidev"}
+
 _NONE = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)")
 _UNREACHABLE = re.compile(r"NewConnectionError|NameResolutionError|ConnectTimeoutError|ProxyError|Max retries exceeded")
 
@@ -41,6 +44,13 @@ class Found:
     """The wheel's name; empty where there is none."""
     built: bool = False
     """It was built from source, and has no code to compile."""
+    package: str = ""
+    """The distribution's package that the installer takes it from, where there is no wheel."""
+
+    @property
+    def there(self) -> bool:
+        """Whether it installs without a compiler."""
+        return bool(self.file or self.package)
 
 
 class Offline(RuntimeError):
@@ -66,7 +76,7 @@ def main() -> int:
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
         print(table(found))
-    return 0 if all(each.file for each in found) else 1
+    return 0 if all(each.there for each in found) else 1
 
 
 def requirements(project: dict[str, Any], python: str) -> list[str]:
@@ -100,7 +110,7 @@ def resolve(wanted: list[str], python: str, built: Path) -> list[Found]:
         name = missing[1]
         if not build(name, built):
             # What it needs itself stays unknown; the rest is looked at all the same, unless it needs this too.
-            lacking.append(Found(python, name, "", ""))
+            lacking.append(Found(python, name, "", "", package=FROM_APT.get(name.lower(), "")))
             rest = [each for each in remaining if Requirement(each).name.lower() != name.lower()]
             if not rest or len(rest) == len(remaining):
                 return lacking
@@ -139,11 +149,11 @@ def table(found: list[Found]) -> str:
         mine = {each.python: each for each in found if each.name == name}
         versions = "/".join(sorted({each.version or "-" for each in mine.values()}))
         lines.append(f"{name:22} {versions:14} " + " ".join(f"{_told(mine.get(python)):44}" for python in PYTHONS))
-    lacking = [f"{each.name} on Python {each.python}" for each in found if not each.file]
+    lacking = [f"{each.name} on Python {each.python}" for each in found if not each.there]
     lines.append(
         f"no wheel for aarch64: {', '.join(lacking)}"
         if lacking
-        else "each of them has a wheel for aarch64, or nothing to compile"
+        else "each of them has a wheel for aarch64, or nothing to compile, or is a package of Raspberry Pi OS"
     )
     lines.append("Checked against the package index; nothing was run on a Raspberry Pi.")
     return "\n".join(line.rstrip() for line in lines)
@@ -154,7 +164,7 @@ def _told(found: Found | None) -> str:
     if found is None:
         return "not needed"
     if not found.file:
-        return "NONE"
+        return f"apt: {found.package}" if found.package else "NONE"
     if found.built:
         return "built from source, nothing to compile"
     *_, python, abi, platform = found.file.removesuffix(".whl").split("-")

@@ -63,6 +63,12 @@ def test_what_lacks_a_wheel_is_named_with_its_python(tmp_path: Path, shelf: dict
     assert "nothing was run on a Raspberry Pi" in last[1]
 
 
+def test_what_lacks_a_wheel_may_come_from_the_distribution(tmp_path: Path, shelf: dict[str, str]) -> None:
+    done = check(project(tmp_path, "anywhere", hardware=("lgpio; platform_machine == 'aarch64'",)), **shelf)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("apt: python3-lgpio") == 2
+
+
 def test_without_network_nothing_is_called_missing(tmp_path: Path) -> None:
     offline = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1"}
     done = check(project(tmp_path, "anywhere"), PIP_FIND_LINKS=str(tmp_path), PIP_EXTRA_INDEX_URL="", **offline)
