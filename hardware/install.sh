@@ -47,6 +47,13 @@ act() {
   fi
 }
 
+# Programs do not always say so: what they run says it, or nobody does.
+disk_is_full() {
+  local megabytes all files # some file systems do not count files: all is 0
+  read -r megabytes all files < <(df --output=avail,itotal,iavail -BM "$PREFIX" 2>/dev/null | tr -dc '0-9 \n' | tail -n 1)
+  ((${megabytes:-99} < 20 || (${all:-0} > 0 && ${files:-0} < 200)))
+}
+
 # step WHAT COMMAND...: does it in silence; where it fails, shows the end of what it printed, the cause and the remedy.
 step() {
   local what=$1 log
@@ -63,7 +70,7 @@ step() {
   fi
   tail -n 15 "$log" >&2
   local remedy="See the lines above. Then run this again: it goes on from here."
-  if grep -qi 'No space left on device\|not enough free space\|enough free space' "$log"; then
+  if grep -qi 'No space left on device\|enough free space' "$log" || disk_is_full; then
     remedy="The disk is full. Free some space (df -h), then run this again: it goes on from here."
   elif grep -qi 'could not resolve\|temporary failure\|unable to connect\|failed to fetch\|connection failed\|newconnectionerror\|could not find a version\|no matching distribution\|connection.*\(refused\|broken\|reset\|timed out\)\|network is unreachable' "$log"; then
     remedy="Check the network (ping debian.org). Then run this again: it goes on from here."
