@@ -55,14 +55,17 @@ class Debian:
         return self.run("/src/hardware/install.sh", *options, mounts=mounts, **environment)
 
     def interrupt(self, *options: str, after: str) -> "subprocess.CompletedProcess[str]":
-        """Run the installer, and press Ctrl-C when it has printed a line that begins so."""
+        """Run the installer; end it, and what it runs, when it has printed a line that begins so.
+
+        Not as Ctrl-C does: whoever was started in the background ignores that, and so does all that he starts.
+        """
         line = self.command("/src/hardware/install.sh", *options)
         with subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         ) as process:
             assert process.stdout is not None
             seen = next((shown for shown in process.stdout if shown.startswith(after)), "")
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, signal.SIGTERM)
             rest, errors = process.communicate()
         return subprocess.CompletedProcess(line, process.returncode, seen + rest, errors)
 
