@@ -229,7 +229,7 @@ def test_uninstalled_it_leaves_nothing_and_data_only_where_told_to(
     system: Debian, before: tuple[set[str], str, str]
 ) -> None:
     said_once = system.root / "var/lib/residual-echo-cloud/cloud/primary.db"
-    said_once.parent.mkdir(parents=True)
+    said_once.parent.mkdir(parents=True, exist_ok=True)
     said_once.write_text("what was said")
     done = system.install("--uninstall", "--keep-data")
     assert done.returncode == 0, done.stdout + done.stderr
