@@ -79,6 +79,12 @@ BENCHMARKS = (
             for figure in ("MB", "share of a core")
         },
     ),
+    (
+        "startup",
+        (),
+        ("--rounds", "10"),
+        {"echo-device --help against python -c pass (wanted: at most 6)": "python -c pass"},
+    ),
 )
 
 

@@ -24,12 +24,12 @@ from benchmarks import hearing_sets
 from benchmarks.hearing_sets import Clip
 from device import speech_models
 from device.audio_source import BLOCK, SAMPLE_RATE
+from device.decoys import SENSITIVITY, WAKE_WORDS
 from device.errors import EchoError
 from device.hearing import Event, Hearing
 from device.model_building.evaluate import word_errors
 from device.speech_models import SpeechModel
 from device.utterance import Heard, Mistaken
-from device.wake_word import SENSITIVITY, WAKE_WORDS
 
 BEFORE, AFTER = 0.5, 3.2  # seconds of a quiet room around a clip: who only calls is waited for three seconds
 LEVEL = 3.0  # effective value of that room in int16 steps

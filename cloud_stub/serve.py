@@ -22,6 +22,7 @@ from cloud_stub.batch import Incoming
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import ROOT
 from cloud_stub.contract.partners import PARTNER_ROOT
+from cloud_stub.contract.service_notice import ServiceNotice
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.ingest import Ingest
@@ -71,6 +72,7 @@ class Server:
         """
         self._house, self._address, self._worker = house, address, worker
         self._stopping = False
+        self._notice = ServiceNotice()
         self._arrived: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
         self._turns = Turns()
         self.ingest = Ingest(
@@ -103,6 +105,7 @@ class Server:
     def run(self) -> None:
         """Work until `stop`. What a failing disk keeps out is tried again, and acknowledged only when stored."""
         while not self._stopping:
+            self._notice.alive()
             batch = self._next_batch()
             if batch:
                 self._store(batch)
@@ -128,6 +131,7 @@ class Server:
 
     def close(self) -> None:
         """Leave the broker."""
+        self._notice.stopping()
         self._client.disconnect()
         self._client.loop_stop()
         for partner in self._partners:
@@ -167,6 +171,7 @@ class Server:
     def _store(self, batch: list[Incoming]) -> None:
         pause = 0.5
         while not self._stopping:
+            self._notice.alive()  # to be started again would not mend a full disk
             try:
                 self.ingest.handle(batch)
             except ErasureNotPhysical as error:

@@ -48,9 +48,9 @@ class Kept:
         """`due` on the wall clock of where it was set."""
         return self.due.astimezone(_zone(self.zone))
 
-    def told(self) -> str:
-        """What a person is told when it rings."""
-        return f"{self.kind}, due {self.local:%H:%M}{self.about and f': {self.about}'}"
+    def told(self, *, words: bool = True) -> str:
+        """What a person is told when it rings; without `words`, without what somebody said."""
+        return f"{self.kind}, due {self.local:%H:%M}{f': {self.about}' if words and self.about else ''}"
 
 
 class Alerts:

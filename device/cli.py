@@ -14,6 +14,7 @@ from device import settings
 from device.errors import EchoError
 
 if TYPE_CHECKING:
+    from cloud_stub.contract.service_notice import ServiceNotice
     from device.echo import Echo
     from device.exchange import Exchange
     from device.interrupt import Interrupt
@@ -100,11 +101,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_models(commands: Any, as_json: argparse.ArgumentParser) -> None:
-    from device.official_models import SITE  # noqa: PLC0415
-
     site = argparse.ArgumentParser(add_help=False)
     site.add_argument("--online", action="store_true", help="look at the newest list, not at the one that ships")
-    site.add_argument("--site", default=SITE, metavar="URL", help=f"a mirror of {SITE}")
+    site.add_argument("--site", metavar="URL", help="a mirror of the site of Vosk's models")
     models = commands.add_parser("models", parents=[site, as_json], help="the speech models that there are")
     models.set_defaults(command=_later("models", "show"))
     kinds = models.add_subparsers(metavar="COMMAND")
@@ -206,16 +205,24 @@ def _settings_options(*keys: str) -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from cloud_stub.contract.service_notice import ServiceNotice  # noqa: PLC0415
     from device import panel  # noqa: PLC0415
     from device.interrupt import Interrupt  # noqa: PLC0415
 
-    interrupt = Interrupt()
+    interrupt, service = Interrupt(), ServiceNotice()
     chosen = settings.chosen(options)
+    # What does not go to a terminal goes to a log, and outlives there what is deleted.
+    words = sys.stdout.isatty()
     with panel.opened(chosen) as lights:
-        return _live(_echo(chosen, voice=chosen.voice, panel=lights), chosen, interrupt, once=options.once)
+        echo = _echo(chosen, voice=chosen.voice, panel=lights, words=words)
+        if not words:
+            print("no terminal here: what people say is not printed.", flush=True)
+        return _live(echo, chosen, interrupt, service, once=options.once)
 
 
-def _live(echo: "Echo", chosen: settings.Settings, interrupt: "Interrupt", *, once: bool) -> int:
+def _live(
+    echo: "Echo", chosen: settings.Settings, interrupt: "Interrupt", service: "ServiceNotice", *, once: bool
+) -> int:
     from device import voice  # noqa: PLC0415
     from device.capture import Capture  # noqa: PLC0415
 
@@ -230,6 +237,7 @@ def _live(echo: "Echo", chosen: settings.Settings, interrupt: "Interrupt", *, on
             print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
 
         def enough() -> bool:
+            service.alive()  # asked at every pass of the device's loop: where that hangs, nothing is said any more
             heard = once and any(each.interaction.transcript for each in echo.exchanges)
             return interrupt.asked or heard
 
@@ -238,6 +246,7 @@ def _live(echo: "Echo", chosen: settings.Settings, interrupt: "Interrupt", *, on
             return 130
         echo.settle(20.0)
     finally:
+        service.stopping()
         echo.close()
     return 0
 
@@ -316,14 +325,21 @@ def _walnut(options: argparse.Namespace) -> int:
 
 
 def _echo(
-    chosen: settings.Settings, *, voice: bool = False, quiet: bool = False, panel: "Panel | None" = None
+    chosen: settings.Settings,
+    *,
+    voice: bool = False,
+    quiet: bool = False,
+    words: bool = True,
+    panel: "Panel | None" = None,
 ) -> "Echo":
     from device import speech_models  # noqa: PLC0415
     from device.echo import Echo  # noqa: PLC0415
 
     def say(exchange: "Exchange") -> None:
-        if not quiet:
+        if not quiet and words:
             print(f"heard   {exchange.interaction.transcript}\nanswer  {exchange.response}", flush=True)
+        elif not quiet:
+            print(f"answered interaction {exchange.interaction.id}", flush=True)
 
     def tell(line: str) -> None:
         if not quiet:
@@ -341,6 +357,7 @@ def _echo(
         tls=chosen.tls,
         home_assistant=chosen.home_assistant,
         panel=panel,
+        words=words,
         show=_ring(quiet=quiet),
         say=say,
         tell=tell,

@@ -11,8 +11,6 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -20,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
 from device.errors import EchoError
+from device.tls import Tls, context
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +35,6 @@ LOGIN_S = 10.0
 LOGIN_REMEDY = "Check the user and password in --broker mqtt://USER:PASSWORD@HOST:PORT."
 
 _REFUSED_LOGIN = {134, 135}  # bad user name or password; not authorised
-
-
-@dataclass(frozen=True)
-class Tls:
-    """The files that TLS needs beyond the system's own certificate authorities; None where it needs none."""
-
-    ca_file: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 class Connection:
@@ -175,31 +165,6 @@ class Connection:
             f"no MQTT broker at {where}: {error}. Start one (mosquitto -p {where.port}), or give its address with "
             "--broker mqtt://HOST:PORT."
         )
-
-
-def context(tls: Tls) -> ssl.SSLContext:
-    """A context that verifies the broker. Raises EchoError naming the file that cannot be used."""
-    if (tls.certificate is None) != (tls.key is None):
-        given, wanted = ("--certificate", "--key") if tls.certificate else ("--key", "--certificate")
-        raise EchoError(f"{given} is given without {wanted}. A client certificate needs both.")
-    for file in (tls.ca_file, tls.certificate, tls.key):
-        if file is not None and not file.is_file():
-            raise EchoError(f"there is no file {file}, which TLS is to use. Check the path.")
-    try:
-        made = ssl.create_default_context(cafile=tls.ca_file)
-    except ssl.SSLError as error:
-        raise EchoError(
-            f"{tls.ca_file} is no certificate of an authority (PEM). Give another with --ca-file."
-        ) from error
-    if tls.certificate is not None:
-        try:
-            made.load_cert_chain(tls.certificate, tls.key)
-        except ssl.SSLError as error:
-            raise EchoError(
-                f"{tls.certificate} and {tls.key} are no certificate and its key (PEM). Give others with --certificate "
-                "and --key."
-            ) from error
-    return made
 
 
 def _at_once(_client: mqtt.Client, _userdata: object, sock: Any) -> None:

@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from cloud_stub.contract.messages import ROOT
 from device import speech_models
-from device.connection import LOGIN_REMEDY, context
+from device.connection import LOGIN_REMEDY
 from device.errors import EchoError
 from device.settings import Settings
+from device.tls import context
 
 T = TypeVar("T")
 

@@ -22,9 +22,9 @@ from cloud_stub.contract.messages import (
 from device.attention import AttentionState
 from device.audio_source import Block, flac
 from device.capture import Capture
-from device.connection import Tls
 from device.control import obey, press
 from device.conversation import Conversation
+from device.decoys import SENSITIVITY
 from device.errors import EchoError
 from device.exchange import Exchange
 from device.hearing import Event, Hearing, Listening
@@ -34,10 +34,10 @@ from device.panel import Panel
 from device.ringing import Ringing
 from device.speech_models import SpeechModel
 from device.switches import Switches
+from device.tls import Tls
 from device.uplink import Uplink
 from device.utterance import Mistaken
 from device.voice import Voice
-from device.wake_word import SENSITIVITY
 
 #: How often the uplink is looked after while sound arrives, in blocks of 20 ms.
 PUMP_BLOCKS = 10
@@ -66,10 +66,12 @@ class Echo:
         tls: Tls | None = None,
         home_assistant: bool = False,
         panel: Panel | None = None,
+        words: bool = True,
     ) -> None:
         """`show` is told of every attention state, `say` of every answer, `tell` of what a person should know.
 
-        `panel` shows every state that is published, and is pressed; whoever opened it closes it.
+        `panel` shows every state that is published, and is pressed; whoever opened it closes it. Where what `tell` is
+        told goes to a log, `words` False keeps what people said out of it.
 
         Raises EchoError where something is amiss.
         """
@@ -88,9 +90,9 @@ class Echo:
         self.switches = Switches(data / "devices" / device)
         self.uplink = Uplink(device, broker, self.outbox, tls, discovery(device) if home_assistant else None)
         self._attention = AttentionState(show, self._publish)
-        self._say, self._tell = say, tell
+        self._say, self._tell, self._words = say, tell, words
         self._voice = Voice() if voice else None
-        self._ringing = Ringing(self.keeping, tell)
+        self._ringing = Ringing(self.keeping, tell, words=words)
         self._panel = panel
         self._trouble = ""
         self._woken_at = self.keeping.clock.now()
@@ -373,7 +375,7 @@ class Echo:
                 self._say(answer)
                 text = answer.response
             else:
-                self._tell(answer)
+                self._tell(answer if self._words else "speaks what came by control/speak")
                 text = answer
             if self._voice is not None and self._voice.speak(text, self.switches.now.volume):
                 self._hearing.forget()

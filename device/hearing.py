@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from device.audio_source import BLOCK, SAMPLE_RATE, Block
+from device.decoys import SENSITIVITY
 from device.recent_sound import RecentSound
 from device.speech_models import SpeechModel
 from device.transcriber import Transcriber
 from device.utterance import LEAD, Heard, Mistaken, Utterance
 from device.voice_activity import VoiceActivity
-from device.wake_word import SENSITIVITY, Wake, WakeWord
+from device.wake_word import Wake, WakeWord
 
 KEPT = 3 * SAMPLE_RATE  # samples of sound that can be read again while no utterance is open
 BEFORE = 4 * SAMPLE_RATE // 10  # samples before a voice is noticed that are listened to: speech may begin softly

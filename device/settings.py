@@ -20,12 +20,12 @@ from cloud_stub.contract import address
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import DEVICE_PATTERN
 from device import durable
-from device.connection import Tls
+from device.decoys import SENSITIVITY, WAKE_WORDS
 from device.errors import EchoError
 from device.keeping import Bounds
 from device.outbox import LONGEST, MOST_BYTES
 from device.pins import PANELS, PARTS
-from device.wake_word import SENSITIVITY, WAKE_WORDS
+from device.tls import Tls
 
 ENVIRONMENT = "RESIDUAL_ECHO_"
 

@@ -25,9 +25,10 @@ from cloud_stub.contract.messages import (
     event_topic,
     state_topic,
 )
-from device.connection import Connection, Tls
+from device.connection import Connection
 from device.errors import EchoError
 from device.outbox import Outbox
+from device.tls import Tls
 
 log = logging.getLogger(__name__)
 

@@ -16,27 +16,14 @@ from typing import Any
 import numpy as np
 
 from device.audio_source import BLOCK, SAMPLE_RATE, Block
+from device.decoys import DECOYS, SENSITIVITY
 from device.errors import EchoError
 from device.speech_models import SpeechModel
 
 PERSISTS = 0.30  # seconds that the word must stand in the partial result: more than one change of it
 SHORTEST, LONGEST = 0.2, 1.2  # seconds that a spoken wake word lasts
-SENSITIVITY = 50  # of 100
 LOOK = 3 * BLOCK  # samples from one look at the partial result to the next: it changes every twelfth block
 
-#: What is taken for a wake word, most of it heard on recordings and on synthesised talk.
-DECOYS = {
-    "alexa": (
-        "alexis", "lexus", "lexicon", "legacy", "alexander", "alexandra", "lexington", "licenses", "flexible",
-        "excellent", "annexes", "complex", "alexi", "lexis", "lexi", "alexia", "alexus", "elixir", "alaska", "relax",
-        "election", "texas", "electric", "lecture", "lesser", "luxury", "reflex", "index", "legend",
-    ),
-    "computer": ("computers", "commuter", "compute", "competitor", "pewter"),
-    "echo": ("echoes", "gecko", "ago", "ecology", "deco"),
-    "amazon": ("amazing", "amazons", "amazed", "maze"),
-}  # fmt: skip
-WAKE_WORDS = tuple(DECOYS)
-"""Those that the shipped model was trained to hear; another model may know others."""
 RENEW = 4 * SAMPLE_RATE  # samples of speech without a pause until the recogniser begins anew: it slows down threefold
 OVERLAP = 6 * SAMPLE_RATE // 5  # samples that it then hears again: a wake word may be in them
 

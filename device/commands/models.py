@@ -16,7 +16,7 @@ from device.official_models import OfficialModel
 def show(options: argparse.Namespace) -> int:
     """Print the model that ships, those on disk, and the official ones."""
     here = speech_models.installed()
-    official = official_models.online(options.site) if options.online else official_models.shipped()
+    official = _official(options)
     others = [model for model in official if model.name not in here]
     if options.json:
         found = [{"name": name, "path": str(path), "size": _size(name)} for name, path in here.items()]
@@ -36,11 +36,12 @@ def show(options: argparse.Namespace) -> int:
 def download(options: argparse.Namespace) -> int:
     """Fetch an official model, with a progress bar on standard error."""
     folder = speech_models.download_folder()
-    model = _named(options.name, official_models.online(options.site) if options.online else official_models.shipped())
+    site = options.site or official_models.SITE
+    model = _named(options.name, _official(options))
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(model.name, total=model.size)
-        place = model_download.download(model, folder, options.site, lambda come: progress.update(task, completed=come))
+        place = model_download.download(model, folder, site, lambda come: progress.update(task, completed=come))
     print(f"{place}\nIts licence: {model.licence or f'see {official_models.SITE}'}. Use it: --model {model.name}")
     return 0
 
@@ -53,6 +54,11 @@ def _named(name: str, official: tuple[OfficialModel, ...]) -> OfficialModel:
         known = f"Did you mean {', '.join(near)}?" if near else "echo-device models lists them."
         raise EchoError(f"There is no official model {name!r}. {known}")
     return by_name[name]
+
+
+def _official(options: argparse.Namespace) -> tuple[OfficialModel, ...]:
+    """The official models: as the site lists them now where that is asked for, else as the list that ships does."""
+    return official_models.online(options.site or official_models.SITE) if options.online else official_models.shipped()
 
 
 def _size(name: str) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from device import speech_models
+from device.decoys import DECOYS
 from device.model_building import graph, lexicon
 from device.model_building.features import MFCC_CONF
 from device.model_building.recipe import Recipe
 from device.model_building.sentences import Sentences
-from device.wake_word import DECOYS
 
 
 def templates() -> Path:

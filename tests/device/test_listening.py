@@ -9,12 +9,13 @@ import pytest
 from device import hearing as hearing_module
 from device import speech_models
 from device.audio_source import BLOCK, SAMPLE_RATE
+from device.decoys import WAKE_WORDS
 from device.hearing import Hearing
 from device.speech_models import SpeechModel
 from device.spoken_requests.make import speak
 from device.utterance import Heard
 from device.voice_activity import VoiceActivity
-from device.wake_word import OVERLAP, RENEW, WAKE_WORDS, WakeWord
+from device.wake_word import OVERLAP, RENEW, WakeWord
 from tests.device.test_hearing import (
     MEETING,
     TIME,

@@ -15,12 +15,13 @@ from cloud_stub.certificates import Authority
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import Directive
 from device import speech_models
-from device.connection import REFUSED_PAUSE_S, Tls
+from device.connection import REFUSED_PAUSE_S
 from device.echo import Echo
 from device.errors import EchoError
 from device.keeping import Bounds
 from device.outbox import Outbox
 from device.spoken_requests import FOLDER
+from device.tls import Tls
 from device.uplink import Uplink
 from tests.device.test_outbox import said
 from tests.processes import asked, cloud, echo_device, free_port, missing, mosquitto, start_mosquitto, until

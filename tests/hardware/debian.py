@@ -1,0 +1,158 @@
+"""A clean Debian in a folder, of this machine's own release, in which the installer may do what it does."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.processes import missing, until
+
+CHECKOUT = Path(__file__).parents[2]
+
+#: In a mount namespace of its own, so that nothing stays mounted however it ends, and nothing of ours can be removed.
+#: "$@" is the folder, that of the wheels, the checkout, what else to mount, and the command.
+INSIDE = """
+R=$1 WHEELS=$2 CHECKOUT=$3 MORE=$4; shift 4
+mkdir -p "$R/wheels" "$R/src"
+mount -t proc proc "$R/proc"
+mount -o bind,ro "$WHEELS" "$R/wheels"
+mount -o bind,ro "$CHECKOUT" "$R/src"
+mount -o bind,ro /etc/resolv.conf "$R/etc/resolv.conf"
+eval "$MORE"
+exec chroot "$R" "$@"
+"""
+
+
+class Debian:
+    """`root` is the folder; `wheels` has what pip needs, so that the installation is tried, and not the network."""
+
+    def __init__(self, root: Path, wheels: Path) -> None:
+        self.root, self._wheels = root, wheels
+
+    def command(self, *command: str, mounts: str = "", **environment: str) -> list[str]:
+        """What runs a command as root in there. `mounts` is shell that mounts more, with the folder as $R."""
+        variables = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root",
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": "/wheels",
+        } | environment
+        within = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), *command]
+        paths = [str(self.root), str(self._wheels), str(CHECKOUT)]
+        return ["unshare", "--mount", "--fork", "bash", "-ec", INSIDE, "inside", *paths, mounts, *within]
+
+    def run(self, *command: str, mounts: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run it to its end."""
+        line = self.command(*command, mounts=mounts, **environment)
+        return subprocess.run(line, capture_output=True, text=True, check=False)
+
+    def install(self, *options: str, mounts: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run the installer of this checkout."""
+        return self.run("/src/hardware/install.sh", *options, mounts=mounts, **environment)
+
+    def interrupt(self, *options: str, after: str) -> "subprocess.CompletedProcess[str]":
+        """Run the installer; end it, and what it runs, when it has printed a line that begins so.
+
+        Not as Ctrl-C does: whoever was started in the background ignores that, and so does all that he starts.
+        """
+        line = self.command("/src/hardware/install.sh", *options)
+        with subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            seen = next((shown for shown in process.stdout if shown.startswith(after)), "")
+            os.killpg(process.pid, signal.SIGTERM)
+            rest, errors = process.communicate()
+        return subprocess.CompletedProcess(line, process.returncode, seen + rest, errors)
+
+    @contextlib.contextmanager
+    def booted(self) -> "Iterator[Booted]":
+        """Start it by its own systemd, without network; what it writes meanwhile is gone when the block ends."""
+        command = ["systemd-nspawn", "--quiet", "--boot", "--volatile=overlay", "--private-network"]
+        command += ["--register=no", "--keep-unit", "--directory", str(self.root)]
+        null = subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=null, stdout=null, stderr=null) as process:
+            try:
+                started = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+                until(
+                    lambda: process.poll() is not None or started.read_text().split(), "systemd-nspawn to start systemd"
+                )
+                yield Booted(started.read_text().split()[0])
+            finally:
+                process.terminate()  # powers it off
+
+    def files(self) -> set[str]:
+        """The path of everything in the folders that an installation writes to."""
+        found = set()
+        for top in ("etc", "usr", "opt", "var", "root", "home", "srv"):
+            for folder, folders, files in os.walk(self.root / top):
+                found |= {str((Path(folder) / name).relative_to(self.root)) for name in folders + files}
+        return found
+
+    def read(self, path: str) -> str:
+        """The text of a file in there."""
+        return (self.root / path).read_text("utf-8")
+
+
+class Booted:
+    """A running one, by the number of its first process."""
+
+    def __init__(self, first: str) -> None:
+        self._first = first
+
+    def run(self, *command: str, text: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run a command in there as root, with that as its input."""
+        entered = ["nsenter", "-t", self._first, "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"]
+        line = [*entered, "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command]
+        return subprocess.run(line, capture_output=True, text=True, check=False, input=text)
+
+    def about(self, service: str, what: str) -> str:
+        """A property of a service, as systemctl show names it."""
+        return self.run("systemctl", "show", "--property", what, "--value", service).stdout.strip()
+
+
+def make(folder: Path) -> Debian:
+    """A new one. What takes long to make is kept, and used again, where RESIDUAL_ECHO_INSTALL_CACHE names a folder."""
+    if os.geteuid() != 0:
+        missing("root", "run this as root: a Debian in a folder is made by nobody else")
+    if not shutil.which("debootstrap"):
+        missing("debootstrap", "apt install debootstrap")
+    cache = Path(os.environ.get("RESIDUAL_ECHO_INSTALL_CACHE") or folder)
+    packed, wheels = cache / "debian.tar", cache / "wheels"
+    if not packed.exists():
+        _bootstrap(folder / "made", packed)
+    if not wheels.exists():
+        _wheels(folder / "checkout", wheels)
+    root = folder / "root"
+    root.mkdir()
+    subprocess.run(["tar", "-C", root, "-xf", packed], check=True)
+    return Debian(root, wheels)
+
+
+def _bootstrap(root: Path, packed: Path) -> None:
+    """From the mirror that apt uses here."""
+    codename = _output("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME")[0]
+    listed = _output("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages")
+    mirrors = [line.split()[0] for line in listed if line.endswith(f" {codename}")]
+    if not mirrors:
+        missing("a mirror of Debian", f"apt knows of none for {codename}: look at /etc/apt/sources.list")
+    more = "--include=systemd,systemd-sysv,ca-certificates"
+    subprocess.run(["debootstrap", "--variant=minbase", more, codename, root, mirrors[0]], check=True)
+    subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True)
+
+
+def _wheels(checkout: Path, wheels: Path) -> None:
+    """What the installer's pip will ask for, with this machine's own settings of pip; the project itself not."""
+    shutil.copytree(CHECKOUT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info"))
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(wheels)]
+    subprocess.run([*command, f"{checkout}[cloud,hardware]", "setuptools>=77"], check=True)
+    for own in wheels.glob("residual_echo-*.whl"):
+        own.unlink()
+
+
+def _output(*command: str) -> Sequence[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
