@@ -1,6 +1,6 @@
 """The rows of one ingest transaction, and what the transaction has to know about the past."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,18 +12,21 @@ from cloud_stub.retention import household, scopes
 from cloud_stub.retention.household import Household
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.scopes import Scope
+from cloud_stub.stores.repository import one_of
 from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import RECORDS, directive, seen
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """A message as the broker delivered it; `ack` tells the broker that it is settled."""
+    """A message as the broker delivered it; `mid` and `qos` tell the broker which one is settled."""
 
     topic: str
     payload: bytes
     mid: int = 0
     qos: int = 1
+    copies: list[tuple[int, int]] = field(default_factory=list, compare=False)
+    """(mid, qos) of the same message, delivered again while it waited for its turn: settled with it."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ class Batch:
 
     connection: Connection
     seal: Seal
-    devices: Iterable[str] = ()
-    interactions: Iterable[str] = ()
+    named: Collection[tuple[str, str]] = ()
+    """(device, interaction, or "" where it names none) of the messages."""
     policy: Policy | None = None
     _rows: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
     _deleted: dict[str, list[Scope]] = field(init=False)
@@ -67,8 +70,8 @@ class Batch:
     """Those of the accounts that are closed."""
     heard: set[str] = field(default_factory=set)
     """The accounts that said something."""
-    confirmed: dict[str, list[str]] = field(default_factory=dict)
-    """By recipient, the directives that it says it has acted on."""
+    confirmed: set[tuple[str, str]] = field(default_factory=set)
+    """(recipient, id) of the directives that their recipients say they have acted on."""
     words: dict[Origin, dict[str, str]] = field(default_factory=dict)
     """The texts of each interaction's records, by the field they are in, for the witness."""
     sounds: dict[Origin, bytes] = field(default_factory=dict)
@@ -76,11 +79,12 @@ class Batch:
 
     def __post_init__(self) -> None:
         """Look up, once for the whole batch, whose devices these are, what was deleted and what was answered before."""
-        self.owners = accounts.owners(self.connection, self.devices)
+        self.owners = accounts.owners(self.connection, {device for device, _ in self.named})
         mine = set(self.owners.values())
         self.closed = accounts.closed(self.connection, mine)
         self._deleted = scopes.of_accounts(self.connection, mine)
-        wanted = select(seen).where(seen.c.account.in_(mine), seen.c.interaction.in_(set(self.interactions)))
+        asked = {(self.owners[device], name) for device, name in self.named if name and device in self.owners}
+        wanted = select(seen).where(one_of(self.connection, (seen.c.account, seen.c.interaction), asked))
         self._seen = {(row.account, row.interaction, row.part): row.answer for row in self.connection.execute(wanted)}
         if self.policy is not None:
             self._households = household.of_accounts(self.connection, self.policy, mine)

@@ -90,14 +90,17 @@ class Ingest:
                 # Another program may have set it forward: it must not fall back to our time.
                 self._clock.forward(kept_time(connection) or self._clock.shown())
             events = [(message, rfc3339(self._clock.now())) for message in messages]
-            devices = {sender[1] for message in messages if (sender := _SENDER.match(message.topic))}
-            interactions = {name.decode() for message in messages for name in _named(message)}
-            batch = Batch(connection, self._keys.seal, devices, interactions, self._engine.policy)
+            named = {
+                (sender[1], name.decode())
+                for message in messages
+                if (sender := _SENDER.match(message.topic))
+                for name in _named(message) or [b""]
+            }
+            batch = Batch(connection, self._keys.seal, named, self._engine.policy)
             for message, received_at in events:
                 self._one(batch, message, received_at)
             batch.flush()
-            for recipient, ids in batch.confirmed.items():
-                outgoing.confirm(connection, batch.seal, ids, recipient)
+            outgoing.confirm(connection, batch.seal, batch.confirmed)
             self._witness.note(batch)
             now = self._clock.now()
             accounts.heard(connection, batch.heard, rfc3339(now))
@@ -232,7 +235,7 @@ class Ingest:
 
     def _confirm(self, batch: Batch, message: Incoming, origin: Origin) -> None:
         confirmed = decode(Confirm, message.payload)
-        batch.confirmed.setdefault(f"device/{origin.device}", []).extend(confirmed.directives)
+        batch.confirmed.update((f"device/{origin.device}", name) for name in confirmed.directives)
 
     def _error(self, batch: Batch, message: Incoming, origin: Origin) -> None:  # noqa: ARG002 - all takers alike
         trouble = decode(DeviceError, message.payload)

@@ -77,8 +77,12 @@ def test_what_a_device_confirmed_is_erased_and_no_other_device_can_confirm_it(cl
     said = cloud.say("what time is it", sound=False)
     ids = [one.id for one in cloud.directives(said)]
     confirm = encode(Confirm(ids))
-    cloud.ingest.handle([Incoming("echo/v1/garage/event/confirm", confirm)])
-    assert len(cloud.directives(said)) == 2
+    other = encode(
+        Confirm([one.id for one in cloud.directives(cloud.say("good morning", sound=False, device="garage"))])
+    )
+    crossed = [Incoming("echo/v1/garage/event/confirm", confirm), Incoming("echo/v1/kitchen/event/confirm", other)]
+    cloud.ingest.handle(crossed)
+    assert len(cloud.directives()) == 4
     cloud.ingest.handle([Incoming("echo/v1/kitchen/event/confirm", confirm)])
     assert cloud.directives(said) == []
 

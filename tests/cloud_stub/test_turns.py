@@ -45,3 +45,16 @@ def test_every_message_is_taken_once_in_its_senders_order(senders: list[str], mo
         mine = [one for one in taken if one.topic == message(sender, 0).topic]
         assert mine == [message(sender, number) for number, name in enumerate(senders) if name == sender]
     assert len(taken) == len(senders)
+
+
+def test_what_waits_and_is_said_again_waits_once_and_is_settled_with_it() -> None:
+    turns = Turns()
+    for mid in range(1, 4):
+        turns.put(Incoming("echo/v1/kitchen/event/interaction", b"same", mid, 1))
+    turns.put(Incoming("echo/v1/hall/event/interaction", b"same", 4, 1))
+    kitchen, hall = turns.take(10)
+    assert ((kitchen.mid, kitchen.copies), (hall.mid, hall.copies)) == ((1, [(2, 1), (3, 1)]), (4, []))
+    # What is taken is being settled: said once more, it waits for an answer of its own.
+    turns.put(Incoming("echo/v1/kitchen/event/interaction", b"same", 5, 1))
+    assert [(one.mid, one.copies) for one in turns.take(10)] == [(5, [])]
+    assert not turns
