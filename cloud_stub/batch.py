@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from cloud_stub import accounts
+from cloud_stub.assistant.understanding import Understood
 from cloud_stub.contract.messages import Directive, Forgotten, Part, Stored, directive_topic, encode, new_id
 from cloud_stub.retention import household, scopes
 from cloud_stub.retention.household import Household
@@ -58,11 +59,12 @@ class Batch:
     connection: Connection
     seal: Seal
     named: Collection[tuple[str, str]] = ()
-    """(device, interaction, or "" where it names none) of the messages."""
+    """(device, interaction) of the messages; "" for one that does not name its interaction at its head."""
     policy: Policy | None = None
     _rows: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
     _deleted: dict[str, list[Scope]] = field(init=False)
-    _seen: dict[tuple[str, str, str], str] = field(init=False)
+    _seen: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    _looked_up: set[tuple[str, str]] = field(default_factory=set)
     _households: dict[str, Household] = field(default_factory=dict)
     owners: dict[str, str] = field(init=False)
     """The account of each device of the batch; one that is missing is not registered."""
@@ -72,6 +74,8 @@ class Batch:
     """The accounts that said something."""
     confirmed: set[tuple[str, str]] = field(default_factory=set)
     """(recipient, id) of the directives that their recipients say they have acted on."""
+    understood: dict[str, Understood | None] = field(default_factory=dict)
+    """What the requests of the batch mean, by their words: many households ask what time it is."""
     words: dict[Origin, dict[str, str]] = field(default_factory=dict)
     """The texts of each interaction's records, by the field they are in, for the witness."""
     sounds: dict[Origin, bytes] = field(default_factory=dict)
@@ -83,9 +87,7 @@ class Batch:
         mine = set(self.owners.values())
         self.closed = accounts.closed(self.connection, mine)
         self._deleted = scopes.of_accounts(self.connection, mine)
-        asked = {(self.owners[device], name) for device, name in self.named if name and device in self.owners}
-        wanted = select(seen).where(one_of(self.connection, (seen.c.account, seen.c.interaction), asked))
-        self._seen = {(row.account, row.interaction, row.part): row.answer for row in self.connection.execute(wanted)}
+        self._look_up({(self.owners[device], name) for device, name in self.named if name and device in self.owners})
         if self.policy is not None:
             self._households = household.of_accounts(self.connection, self.policy, mine)
 
@@ -155,7 +157,15 @@ class Batch:
 
     def answered(self, origin: Origin, part: str) -> str | None:
         """The answer that this part of the interaction got before, or None."""
+        if (origin.account, origin.interaction) not in self._looked_up:
+            self._look_up({(origin.account, origin.interaction)})
         return self._seen.get((origin.account, origin.interaction, part))
+
+    def _look_up(self, interactions: set[tuple[str, str]]) -> None:
+        """Find out what was answered before to these interactions, (account, id)."""
+        self._looked_up |= interactions
+        wanted = select(seen).where(one_of(self.connection, (seen.c.account, seen.c.interaction), interactions))
+        self._seen |= {(row.account, row.interaction, row.part): row.answer for row in self.connection.execute(wanted)}
 
     def mark(self, origin: Origin, part: str, answer: str) -> None:
         """Note the answer, so that a repeated message gets it again and is not acted on again."""
