@@ -1,7 +1,9 @@
 """Messages on their way out: written with the records, sent after commit, repeated until confirmed, then erased."""
 
 import time
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from operator import itemgetter
 
 from sqlalchemy import Connection, func, select, update
 
@@ -9,6 +11,7 @@ from cloud_stub.retention.device_copies import WORDLESS
 from cloud_stub.stores.repository import Stores, one_of
 from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import directive
+from cloud_stub.turns import SHARE
 
 #: A message that nobody confirmed is sent again after this many seconds, then after twice as many, and so on.
 FIRST_REPEAT_S = 1.0
@@ -50,7 +53,9 @@ class Outgoing:
                 if self._when(row.id) <= now and not (row.id in self._due and self._unheard(row.recipient))
             ]
             # What was never sent goes first: repetitions may be many, and their devices may have had them already.
-            due = sorted(due, key=lambda row: self._when(row.id))[:AT_ONCE]
+            due.sort(key=lambda row: self._when(row.id))
+            rounds = sorted(zip(_rounds(row.recipient for row in due), due, strict=True), key=itemgetter(0))
+            due = [row for _, row in rounds[:AT_ONCE]]
             silent = [row.id for row in due if row.purpose == "delete" and row.attempts >= DELETION_ATTEMPTS]
             ids = [row.id for row in due if row.id not in silent]
             messages = _messages(connection, self._seal, ids)
@@ -95,8 +100,18 @@ def confirm(connection: Connection, seal: Seal, confirmed: Collection[tuple[str,
         seal.erase(connection, directive, one_of(connection, (directive.c.recipient, directive.c.id), some))
 
 
+def _rounds(recipients: Iterable[str]) -> Iterator[int]:
+    """In which round each has its turn: a recipient has its share in a round, so that none keeps the others waiting."""
+    had: Counter[str] = Counter()
+    for recipient in recipients:
+        yield had[recipient] // SHARE
+        had[recipient] += 1
+
+
 def _messages(connection: Connection, seal: Seal, ids: list[str]) -> list[tuple[str, str, bytes]]:
+    """(id, topic, payload) of these, in this order."""
     if not ids:
         return []
-    rows = connection.execute(select(directive).where(directive.c.id.in_(ids)).order_by(directive.c.id)).mappings()
-    return [(row["id"], row["topic"], row["payload"]) for row in seal.opened(directive, rows) if row["payload"]]
+    rows = connection.execute(select(directive).where(directive.c.id.in_(ids))).mappings()
+    found = {row["id"]: row for row in seal.opened(directive, rows) if row["payload"]}
+    return [(name, found[name]["topic"], found[name]["payload"]) for name in ids if name in found]

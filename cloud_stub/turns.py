@@ -7,7 +7,7 @@ from itertools import count
 from cloud_stub.batch import Incoming
 from cloud_stub.contract.partners import PARTNER_ROOT
 
-#: As many messages of one sender are taken before those of others that came later.
+#: As many messages of one sender are taken at once, and sent to one recipient before the others have had as many.
 SHARE = 100
 
 
@@ -39,17 +39,13 @@ class Turns:
         return sender in self._waiting
 
     def take(self, most: int) -> list[Incoming]:
-        """The next messages, at most so many, in rounds in which each sender has its share."""
+        """The next messages, at most so many, and of each sender no more than its share: others need not wait long."""
         taken: list[Incoming] = []
         had: Counter[str] = Counter()
-        next_round = [(messages[0][0], sender) for sender, messages in self._waiting.items()]
-        this_round: list[tuple[int, str]] = []
-        while len(taken) < most and (this_round or next_round):
-            if not this_round:
-                this_round, next_round = next_round, []
-                had.clear()
-                heapq.heapify(this_round)
-            _, sender = heapq.heappop(this_round)
+        first = [(messages[0][0], sender) for sender, messages in self._waiting.items()]
+        heapq.heapify(first)
+        while len(taken) < most and first:
+            _, sender = heapq.heappop(first)
             messages = self._waiting[sender]
             taken.append(messages.popleft()[1])
             del self._same[taken[-1].topic, taken[-1].payload]
@@ -57,9 +53,7 @@ class Turns:
             if not messages:
                 del self._waiting[sender]
             elif had[sender] < SHARE:
-                heapq.heappush(this_round, (messages[0][0], sender))
-            else:
-                next_round.append((messages[0][0], sender))
+                heapq.heappush(first, (messages[0][0], sender))
         return taken
 
 

@@ -137,3 +137,13 @@ def test_what_a_batch_has_to_know_of_the_past_is_found_by_an_index(cloud: Neighb
     assert sum("(account=? AND interaction=?)" in plan for plan in plans) == 1
     assert sum("(recipient=? AND id=?)" in plan for plan in plans) == 1
     assert not [plan for plan in plans if plan.startswith("SCAN") and "VIRTUAL TABLE" not in plan]
+
+
+def test_who_is_sent_much_keeps_nobody_else_waiting(cloud: Neighbourhood, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "SHARE", 3)
+    sender = Sender(cloud, monkeypatch)
+    flood = [cloud.say("what time is it", send=False, sound=False) for _ in range(5)]
+    cloud.again(*flood)
+    cloud.say("what time is it", sound=False, device="hall")
+    sent = sender.sent()
+    assert [topic.split("/")[0] for topic in sent] == ["kitchen"] * 3 + ["hall"] * 2 + ["kitchen"] * 7
