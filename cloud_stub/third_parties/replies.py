@@ -43,7 +43,7 @@ class Replies:
 
     def _take(self, batch: Batch, reply: PartnerReply) -> None:
         """Note a reply and erase the request. A reply to nothing that was asked of that party changes nothing."""
-        batch.flush()
+        batch.flush(directive)
         mine = and_(directive.c.id == reply.request, directive.c.recipient == f"partner/{reply.partner}")
         asked = batch.connection.execute(select(directive).where(mine)).first()
         if asked is None:
@@ -53,6 +53,7 @@ class Replies:
             self._note(batch, asked, reply.outcome)
             return
         table = RECORDS["commerce", THIRD_PARTIES[reply.partner]]
+        batch.flush(table)
         order = and_(table.c.account == asked.account, table.c.interaction == asked.interaction)
         for row in batch.connection.execute(select(table.c.position, table.c.seal).where(order)).mappings().all():
             reference = batch.seal.field(table, row, "reference", reply.reference)
@@ -64,8 +65,8 @@ class Replies:
         kind = THIRD_PARTIES.get(notice.partner)
         if kind is None:
             return False
-        batch.flush()
         table = RECORDS["commerce", kind]
+        batch.flush(table)
         mine = and_(table.c.account == notice.account, table.c.interaction == notice.interaction)
         return batch.connection.execute(select(table.c.partner).where(mine)).scalar() == notice.partner
 
