@@ -11,7 +11,6 @@ time, so that it does not tell what else the machine does; waiting for the disk 
 """
 
 import argparse
-import json
 import os
 import platform
 import random
@@ -36,6 +35,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import Connection, func, select
 
 from benchmarks.broker import feed, mosquitto, until
+from benchmarks.figures import show
 from cloud_stub import accounts, ingest
 from cloud_stub.assistant import Assistant
 from cloud_stub.assistant.understanding import Understanding
@@ -73,12 +73,7 @@ def main() -> None:
     if options.count:
         count(options.count, options.interactions)
         return
-    figures = measure(options.interactions)
-    if options.json:
-        print(json.dumps(figures, indent=2))
-        return
-    for key, value in figures.items():
-        print(f"{key:64}{value}")
+    show(measure(options.interactions), as_json=options.json)
 
 
 def measure(number: int) -> dict[str, Any]:

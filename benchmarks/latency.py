@@ -14,7 +14,6 @@ and back, by two bare paho clients.
 
 import argparse
 import itertools
-import json
 import platform
 import queue
 import socket
@@ -33,6 +32,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.broker import mosquitto
+from benchmarks.figures import show
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import Directive, Interaction, Speak, decode, directive_topic, event_topic
 from device import speech_models
@@ -86,12 +86,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each recording is heard")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    figures = measure(options.rounds)
-    if options.json:
-        print(json.dumps(figures, indent=2))
-        return
-    for key, value in figures.items():
-        print(f"{key:64}{value}")
+    show(measure(options.rounds), as_json=options.json)
 
 
 def measure(rounds: int) -> dict[str, Any]:

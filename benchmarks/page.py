@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import insert
 
+from benchmarks.figures import show
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.house import open_house
 from cloud_stub.stores.tables import RECORDS
@@ -46,11 +47,7 @@ def main() -> None:
         middles = [load(folder, number) for folder, number in folders.items()]
         visits = list(zip([stack.enter_context(visitor(folder)) for folder in folders], middles, strict=True))
         figures = measure(visits, options.interactions, options.rounds)
-    if options.json:
-        print(json.dumps(figures, indent=2))
-        return
-    for key, value in figures.items():
-        print(f"{key:44}{value}")
+    show(figures, as_json=options.json)
 
 
 def load(data: Path, interactions: int) -> str:

@@ -8,7 +8,6 @@ machine compare the processor times.
 """
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import show
 from cloud_stub.residue.needles import outright
 from cloud_stub.residue.scan import MEMORY_MIB, scan
 from cloud_stub.residue.windows import WINDOW
@@ -42,11 +42,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="residue-") as name:
         figures = measure(Path(name), options.bytes, options.recordings)
-    if options.json:
-        print(json.dumps(figures, indent=2))
-        return
-    for key, value in figures.items():
-        print(f"{key:44}{value}")
+    show(figures, as_json=options.json)
 
 
 def search(folder: Path) -> None:

@@ -11,7 +11,6 @@ C. How long a step of that sweep takes, which is how long it can keep what arriv
 
 import argparse
 import gc
-import json
 import os
 import platform
 import random
@@ -28,6 +27,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.figures import show
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.house import open_house
 from cloud_stub.retention import policy
@@ -51,11 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="retention-") as name:
         figures = measure(Path(name), options.interactions, options.trials)
-    if options.json:
-        print(json.dumps(figures, indent=2))
-        return
-    for key, value in figures.items():
-        print(f"{key:44}{value}")
+    show(figures, as_json=options.json)
 
 
 def measure(folder: Path, interactions: int, trials: int) -> dict[str, Any]:

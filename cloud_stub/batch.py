@@ -1,29 +1,33 @@
 """The rows of one ingest transaction, and what the transaction has to know about the past."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
 from cloud_stub import accounts
+from cloud_stub.assistant.understanding import Understood
 from cloud_stub.contract.messages import Directive, Forgotten, Part, Stored, directive_topic, encode, new_id
 from cloud_stub.retention import household, scopes
 from cloud_stub.retention.household import Household
 from cloud_stub.retention.policy import Policy
 from cloud_stub.retention.scopes import Scope
+from cloud_stub.stores.repository import one_of
 from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import RECORDS, directive, seen
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """A message as the broker delivered it; `ack` tells the broker that it is settled."""
+    """A message as the broker delivered it; `mid` and `qos` tell the broker which one is settled."""
 
     topic: str
     payload: bytes
     mid: int = 0
     qos: int = 1
+    copies: list[tuple[int, int]] = field(default_factory=list, compare=False)
+    """(mid, qos) of the same message, delivered again while it waited for its turn: settled with it."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,13 @@ class Batch:
 
     connection: Connection
     seal: Seal
-    devices: Iterable[str] = ()
-    interactions: Iterable[str] = ()
+    named: Collection[tuple[str, str]] = ()
+    """(device, interaction) of the messages; "" for one that does not name its interaction at its head."""
     policy: Policy | None = None
     _rows: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
     _deleted: dict[str, list[Scope]] = field(init=False)
-    _seen: dict[tuple[str, str, str], str] = field(init=False)
+    _seen: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    _looked_up: set[tuple[str, str]] = field(default_factory=set)
     _households: dict[str, Household] = field(default_factory=dict)
     owners: dict[str, str] = field(init=False)
     """The account of each device of the batch; one that is missing is not registered."""
@@ -67,8 +72,10 @@ class Batch:
     """Those of the accounts that are closed."""
     heard: set[str] = field(default_factory=set)
     """The accounts that said something."""
-    confirmed: dict[str, list[str]] = field(default_factory=dict)
-    """By recipient, the directives that it says it has acted on."""
+    confirmed: set[tuple[str, str]] = field(default_factory=set)
+    """(recipient, id) of the directives that their recipients say they have acted on."""
+    understood: dict[str, Understood | None] = field(default_factory=dict)
+    """What the requests of the batch mean, by their words: many households ask what time it is."""
     words: dict[Origin, dict[str, str]] = field(default_factory=dict)
     """The texts of each interaction's records, by the field they are in, for the witness."""
     sounds: dict[Origin, bytes] = field(default_factory=dict)
@@ -76,12 +83,11 @@ class Batch:
 
     def __post_init__(self) -> None:
         """Look up, once for the whole batch, whose devices these are, what was deleted and what was answered before."""
-        self.owners = accounts.owners(self.connection, self.devices)
+        self.owners = accounts.owners(self.connection, {device for device, _ in self.named})
         mine = set(self.owners.values())
         self.closed = accounts.closed(self.connection, mine)
         self._deleted = scopes.of_accounts(self.connection, mine)
-        wanted = select(seen).where(seen.c.account.in_(mine), seen.c.interaction.in_(set(self.interactions)))
-        self._seen = {(row.account, row.interaction, row.part): row.answer for row in self.connection.execute(wanted)}
+        self._look_up({(self.owners[device], name) for device, name in self.named if name and device in self.owners})
         if self.policy is not None:
             self._households = household.of_accounts(self.connection, self.policy, mine)
 
@@ -151,7 +157,15 @@ class Batch:
 
     def answered(self, origin: Origin, part: str) -> str | None:
         """The answer that this part of the interaction got before, or None."""
+        if (origin.account, origin.interaction) not in self._looked_up:
+            self._look_up({(origin.account, origin.interaction)})
         return self._seen.get((origin.account, origin.interaction, part))
+
+    def _look_up(self, interactions: set[tuple[str, str]]) -> None:
+        """Find out what was answered before to these interactions, (account, id)."""
+        self._looked_up |= interactions
+        wanted = select(seen).where(one_of(self.connection, (seen.c.account, seen.c.interaction), interactions))
+        self._seen |= {(row.account, row.interaction, row.part): row.answer for row in self.connection.execute(wanted)}
 
     def mark(self, origin: Origin, part: str, answer: str) -> None:
         """Note the answer, so that a repeated message gets it again and is not acted on again."""

@@ -33,17 +33,14 @@ from cloud_stub.contract.messages import (
     read_event_topic,
     rfc3339,
 )
-from cloud_stub.contract.partners import PartnerNotice, PartnerReply, partner_topic
 from cloud_stub.errors import CloudError
 from cloud_stub.quarantine import LIMIT_BYTES, Quarantine
 from cloud_stub.residue.witness import Witness
 from cloud_stub.retention import household
 from cloud_stub.retention.clock import SimulatedClock, SystemClock, keep_time, kept_time
 from cloud_stub.retention.engine import Engine
-from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
-from cloud_stub.stores.tables import THIRD_PARTIES
 from cloud_stub.third_parties.replies import Replies
 
 log = logging.getLogger(__name__)
@@ -89,16 +86,19 @@ class Ingest:
             if isinstance(self._clock, SimulatedClock):
                 # Another program may have set it forward: it must not fall back to our time.
                 self._clock.forward(kept_time(connection) or self._clock.shown())
-            events = [(message, rfc3339(self._clock.now())) for message in messages]
-            devices = {sender[1] for message in messages if (sender := _SENDER.match(message.topic))}
-            interactions = {name.decode() for message in messages for name in _named(message)}
-            batch = Batch(connection, self._keys.seal, devices, interactions, self._engine.policy)
-            for message, received_at in events:
+            received_at = rfc3339(self._clock.now())
+            named = {
+                (sender[1], name.decode())
+                for message in messages
+                if (sender := _SENDER.match(message.topic))
+                for name in _named(message) or [b""]
+            }
+            batch = Batch(connection, self._keys.seal, named, self._engine.policy)
+            for message in messages:
                 self._one(batch, message, received_at)
             batch.flush()
             self._quarantine.bound(connection)
-            for recipient, ids in batch.confirmed.items():
-                outgoing.confirm(connection, batch.seal, ids, recipient)
+            outgoing.confirm(connection, batch.seal, batch.confirmed)
             self._witness.note(batch)
             now = self._clock.now()
             accounts.heard(connection, batch.heard, rfc3339(now))
@@ -109,7 +109,10 @@ class Ingest:
 
     def _one(self, batch: Batch, message: Incoming, received_at: str) -> None:
         if message.topic.startswith("partner/"):
-            self._partner(batch, message, received_at)
+            try:
+                self._replies.hear(batch, message, received_at)
+            except ValueError as error:
+                self._quarantine.put(batch, message, _nobody(received_at), str(error))
             return
         try:
             device, event, interaction = read_event_topic(message.topic)
@@ -172,7 +175,7 @@ class Ingest:
         batch.heard.add(origin.account)
         if isinstance(self._clock, SimulatedClock):
             batch.send(Clock(id=new_id(), now=self._clock.shown()), origin, None)
-        outcome = self._assistant.answer(request, Memory(batch))
+        outcome = self._assistant.answer(request, Memory(batch), batch.understood)
         if outcome.deletion is not None and not batch.household(origin.account).delete_by_voice:
             outcome = Outcome(outcome.intent, DELETION_OFF)
         if outcome.response:
@@ -233,42 +236,11 @@ class Ingest:
 
     def _confirm(self, batch: Batch, message: Incoming, origin: Origin) -> None:
         confirmed = decode(Confirm, message.payload)
-        batch.confirmed.setdefault(f"device/{origin.device}", []).extend(confirmed.directives)
+        batch.confirmed.update((f"device/{origin.device}", name) for name in confirmed.directives)
 
     def _error(self, batch: Batch, message: Incoming, origin: Origin) -> None:  # noqa: ARG002 - all takers alike
         trouble = decode(DeviceError, message.payload)
         log.warning("device %s reports: %s", origin.device, trouble.problem)
-
-    def _partner(self, batch: Batch, message: Incoming, received_at: str) -> None:
-        if message.topic.endswith("/notice"):
-            self._notice(batch, message, received_at)
-            return
-        try:
-            reply = decode(PartnerReply, message.payload)
-        except ValueError as error:
-            self._quarantine.put(batch, message, _nobody(received_at), str(error))
-            return
-        if reply.partner not in THIRD_PARTIES or message.topic != partner_topic(reply.partner, "reply"):
-            self._quarantine.put(batch, message, _nobody(received_at), f"{reply.partner} is not who replies here.")
-            return
-        self._replies.take(batch, reply)
-
-    def _notice(self, batch: Batch, message: Incoming, received_at: str) -> None:
-        """A third party's request to delete: it counts for interactions that the two have shared, and no others."""
-        try:
-            notice = decode(PartnerNotice, message.payload)
-        except ValueError as error:
-            self._quarantine.put(batch, message, _nobody(received_at), str(error))
-            return
-        if message.topic != partner_topic(notice.partner, "notice") or not self._replies.shared(batch, notice):
-            self._quarantine.put(
-                batch, message, _nobody(received_at), f"{notice.partner} has no part in that interaction."
-            )
-            return
-        scope = Scope(
-            new_id(), notice.account, received_at, interaction=notice.interaction, trigger="third_party_request"
-        )
-        batch.delete(scope)
 
     def give_up(self, ids: list[str]) -> None:
         """Deletion requests that a third party never answered: written down as silence, and asked no more."""

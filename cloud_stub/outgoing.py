@@ -1,14 +1,17 @@
 """Messages on their way out: written with the records, sent after commit, repeated until confirmed, then erased."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from operator import itemgetter
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from cloud_stub.retention.device_copies import WORDLESS
-from cloud_stub.stores.repository import Stores
+from cloud_stub.stores.repository import Stores, one_of
 from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import directive
+from cloud_stub.turns import SHARE
 
 #: A message that nobody confirmed is sent again after this many seconds, then after twice as many, and so on.
 FIRST_REPEAT_S = 1.0
@@ -27,18 +30,32 @@ Publish = Callable[[str, bytes], None]
 class Outgoing:
     """Sends what the directive table holds. The table is the truth; what is due when is known in memory only."""
 
-    def __init__(self, stores: Stores, seal: Seal, publish: Publish) -> None:
-        """`publish(topic, payload)` hands one message to MQTT."""
-        self._stores, self._seal, self._publish = stores, seal, publish
+    def __init__(
+        self, stores: Stores, seal: Seal, publish: Publish, unheard: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """`publish(topic, payload)` hands one message to MQTT.
+
+        `unheard` tells whether something of a recipient's has arrived and waits. It may be the confirmation: nothing is
+        repeated to that recipient then, or else a cloud that is behind would make itself ever more work.
+        """
+        self._stores, self._seal, self._publish, self._unheard = stores, seal, publish, unheard
         self._due: dict[str, tuple[float, float]] = {}
 
     def send_due(self) -> list[str]:
         """Send what is new or unconfirmed for too long. Returns ids of deletion requests that nobody answers."""
         now = time.monotonic()
         with self._stores.read() as connection:
-            known = select(directive.c.id, directive.c.purpose, directive.c.attempts).order_by(directive.c.id)
-            waiting = connection.execute(known).all()
-            due = [row for row in waiting if self._due.get(row.id, (0.0, 0.0))[0] <= now][:AT_ONCE]
+            known = select(directive.c.id, directive.c.purpose, directive.c.recipient, directive.c.attempts)
+            waiting = connection.execute(known.order_by(directive.c.id)).all()
+            due = [
+                row
+                for row in waiting
+                if self._when(row.id) <= now and not (row.id in self._due and self._unheard(row.recipient))
+            ]
+            # What was never sent goes first: repetitions may be many, and their devices may have had them already.
+            due.sort(key=lambda row: self._when(row.id))
+            rounds = sorted(zip(_rounds(row.recipient for row in due), due, strict=True), key=itemgetter(0))
+            due = [row for _, row in rounds[:AT_ONCE]]
             silent = [row.id for row in due if row.purpose == "delete" and row.attempts >= DELETION_ATTEMPTS]
             ids = [row.id for row in due if row.id not in silent]
             messages = _messages(connection, self._seal, ids)
@@ -53,6 +70,9 @@ class Outgoing:
                 one_more = directive.c.attempts + 1
                 connection.execute(update(directive).where(directive.c.id.in_(asked)).values(attempts=one_more))
         return silent
+
+    def _when(self, name: str) -> float:
+        return self._due.get(name, (0.0, 0.0))[0]
 
     def waiting(self) -> int:
         """How many messages nobody has confirmed yet."""
@@ -72,15 +92,26 @@ def untold(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(directive).where(waiting)).scalar_one()
 
 
-def confirm(connection: Connection, seal: Seal, ids: list[str], recipient: str) -> None:
-    """Erase what that recipient has confirmed; it cannot confirm another's."""
-    for first in range(0, len(ids), AT_ONCE):
-        some = directive.c.id.in_(ids[first : first + AT_ONCE])
-        seal.erase(connection, directive, and_(some, directive.c.recipient == recipient))
+def confirm(connection: Connection, seal: Seal, confirmed: Collection[tuple[str, str]]) -> None:
+    """Erase what was confirmed, (recipient, id); nobody can confirm another's."""
+    pairs = list(confirmed)
+    for first in range(0, len(pairs), AT_ONCE):
+        some = pairs[first : first + AT_ONCE]
+        seal.erase(connection, directive, one_of(connection, (directive.c.recipient, directive.c.id), some))
+
+
+def _rounds(recipients: Iterable[str]) -> Iterator[int]:
+    """In which round each has its turn: a recipient has its share in a round, so that none keeps the others waiting."""
+    had: Counter[str] = Counter()
+    for recipient in recipients:
+        yield had[recipient] // SHARE
+        had[recipient] += 1
 
 
 def _messages(connection: Connection, seal: Seal, ids: list[str]) -> list[tuple[str, str, bytes]]:
+    """(id, topic, payload) of these, in this order."""
     if not ids:
         return []
-    rows = connection.execute(select(directive).where(directive.c.id.in_(ids)).order_by(directive.c.id)).mappings()
-    return [(row["id"], row["topic"], row["payload"]) for row in seal.opened(directive, rows) if row["payload"]]
+    rows = connection.execute(select(directive).where(directive.c.id.in_(ids))).mappings()
+    found = {row["id"]: row for row in seal.opened(directive, rows) if row["payload"]}
+    return [(name, found[name]["topic"], found[name]["payload"]) for name in ids if name in found]

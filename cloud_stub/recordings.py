@@ -42,7 +42,7 @@ def take(batch: Batch, message: Incoming, origin: Origin) -> None:
 
 def sample(batch: Batch, origin: Origin) -> None:
     """Copy the recording to the training corpus once both it and the sampled transcript are there."""
-    if not batch.household(origin.account).use_for_improvement:
+    if batch.answered(origin, "recording") != "stored" or not batch.household(origin.account).use_for_improvement:
         return
     recording, copy, chosen = (
         RECORDS["primary", "recording"],

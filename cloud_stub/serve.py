@@ -91,7 +91,7 @@ class Server:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
-        self._outgoing = Outgoing(house.stores, house.keys.seal, self._publish)
+        self._outgoing = Outgoing(house.stores, house.keys.seal, self._publish, self._turns.any_of)
         self._sweeper = Sweeper(house.stores, house.keys, house.engine, house.clock)
         self._backups = Schedule(house)
         self._cleared: set[str] = set()
@@ -184,7 +184,8 @@ class Server:
                 continue
             self._untidy = True
             for message in batch:
-                self._client.ack(message.mid, message.qos)
+                for mid, qos in ((message.mid, message.qos), *message.copies):
+                    self._client.ack(mid, qos)
             return
 
     def _send(self) -> None:

@@ -72,11 +72,20 @@ class Assistant:
                 f"No answer for intent {', '.join(sorted(unanswered))}. Expected one of {', '.join(ANSWERS)}."
             )
 
-    def answer(self, request: Request, memory: Memory) -> Outcome:
-        """What the request asks for; intent Empty for no words at all, Unknown where no template fits."""
+    def answer(
+        self, request: Request, memory: Memory, understood: dict[str, Understood | None] | None = None
+    ) -> Outcome:
+        """What the request asks for; intent Empty for no words at all, Unknown where no template fits.
+
+        In `understood`, by their words, are requests that were answered just before; this one is added. Whoever has
+        many to answer at once gives one dictionary for all, and lets go of it with their words.
+        """
         if not request.text.strip():
             return Outcome("Empty", "")
-        asked = self.understanding.understand(request.text)
+        known = {} if understood is None else understood
+        if request.text not in known:
+            known[request.text] = self.understanding.understand(request.text)
+        asked = known[request.text]
         if asked is None:
             return Outcome("Unknown", "Sorry, I don't know that one.")
         try:

@@ -10,7 +10,6 @@ Service gives the two directions.
 import os
 import re
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, ClassVar, Literal, TypeVar
@@ -60,7 +59,8 @@ def new_id(at: datetime | None = None, random: bytes | None = None) -> str:
     value = (milliseconds & (2**48 - 1)) << 80 | int.from_bytes(random or os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def time_of(made: str) -> datetime:

@@ -8,6 +8,7 @@ see whether the guess was right. The key lies in a file of its own, which no bac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +60,9 @@ class Witness:
     def note(self, batch: Batch) -> None:
         """Add the fingerprints of everything that the batch stores, to the batch."""
         found = []
+        of_text = cache(windows.of_text)
         for origin, fields in batch.words.items():
-            texts = {name: windows.of_text(text) for name, text in _texts(fields).items()}
+            texts = {name: of_text(text) for name, text in _texts(fields).items()}
             short = " ".join(name for name, some in texts.items() if not len(some))
             found.append((origin, WORDS, _joined(texts.values()), short))
         found += [(origin, SOUND, sounds.windows_of(flac), "") for origin, flac in batch.sounds.items()]

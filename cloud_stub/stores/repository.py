@@ -1,12 +1,28 @@
 """The stores of one data folder, in files or in a database: open, read, write, and forget physically."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    Text,
+    cast,
+    create_engine,
+    event,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.pool import StaticPool
 
@@ -113,6 +129,21 @@ def insert_missing(connection: Connection, table: Table) -> Insert:
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - as in Stores
 
     return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def one_of(
+    connection: Connection, columns: Sequence[Column[str]], rows: Collection[Sequence[str]]
+) -> ColumnElement[bool]:
+    """Whether these columns, together, are one of the rows: found by an index that begins with the columns.
+
+    SQLite would scan the table for a list of pairs, and for two lists look up every pairing of their values; not so
+    for a query's rows, whose values have the columns' type.
+    """
+    if connection.dialect.name != "sqlite":
+        return tuple_(*columns).in_([tuple(row) for row in rows])
+    given = func.json_each(json.dumps(list(rows))).table_valued("value")
+    places = [cast(func.json_extract(given.c.value, f"$[{place}]"), Text) for place in range(len(columns))]
+    return tuple_(*columns).in_(select(*places))
 
 
 def _engine(raw: sqlite3.Connection) -> Engine:

@@ -1,14 +1,16 @@
-"""What third parties answer, written down: a task done, a request to delete honoured, refused, or met with silence."""
+"""What third parties say, written down: a task done, a request to delete honoured, refused, unanswered, or made."""
 
 from typing import Any
 
 from sqlalchemy import Row, and_, select, update
 
-from cloud_stub.batch import Batch
-from cloud_stub.contract.partners import PartnerNotice, PartnerReply
+from cloud_stub.batch import Batch, Incoming
+from cloud_stub.contract.messages import decode, new_id
+from cloud_stub.contract.partners import PartnerNotice, PartnerReply, partner_topic
 from cloud_stub.retention import ledger
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.policy import Policy
+from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, directive
 
@@ -20,9 +22,28 @@ class Replies:
         """`keys` make the ledger's pseudonyms."""
         self._keys, self._policy, self._clock = keys, policy, clock
 
-    def take(self, batch: Batch, reply: PartnerReply) -> None:
+    def hear(self, batch: Batch, message: Incoming, received_at: str) -> None:
+        """Take a third party's reply or notice. Raises ValueError where it is neither, or not that party's to send."""
+        if message.topic.endswith("/notice"):
+            self._notice(batch, decode(PartnerNotice, message.payload), message.topic, received_at)
+            return
+        reply = decode(PartnerReply, message.payload)
+        if reply.partner not in THIRD_PARTIES or message.topic != partner_topic(reply.partner, "reply"):
+            raise ValueError(f"{reply.partner} is not who replies here.")
+        self._take(batch, reply)
+
+    def _notice(self, batch: Batch, notice: PartnerNotice, topic: str, received_at: str) -> None:
+        """A third party's request to delete: it counts for interactions that the two have shared, and no others."""
+        if topic != partner_topic(notice.partner, "notice") or not self._shared(batch, notice):
+            raise ValueError(f"{notice.partner} has no part in that interaction.")
+        scope = Scope(
+            new_id(), notice.account, received_at, interaction=notice.interaction, trigger="third_party_request"
+        )
+        batch.delete(scope)
+
+    def _take(self, batch: Batch, reply: PartnerReply) -> None:
         """Note a reply and erase the request. A reply to nothing that was asked of that party changes nothing."""
-        batch.flush()
+        batch.flush(directive)
         mine = and_(directive.c.id == reply.request, directive.c.recipient == f"partner/{reply.partner}")
         asked = batch.connection.execute(select(directive).where(mine)).first()
         if asked is None:
@@ -32,19 +53,20 @@ class Replies:
             self._note(batch, asked, reply.outcome)
             return
         table = RECORDS["commerce", THIRD_PARTIES[reply.partner]]
+        batch.flush(table)
         order = and_(table.c.account == asked.account, table.c.interaction == asked.interaction)
         for row in batch.connection.execute(select(table.c.position, table.c.seal).where(order)).mappings().all():
             reference = batch.seal.field(table, row, "reference", reply.reference)
             one = update(table).where(order, table.c.position == row["position"])
             batch.connection.execute(one.values(status=reply.outcome, reference=reference))
 
-    def shared(self, batch: Batch, notice: PartnerNotice) -> bool:
+    def _shared(self, batch: Batch, notice: PartnerNotice) -> bool:
         """Whether the third party was asked to do something in that interaction."""
         kind = THIRD_PARTIES.get(notice.partner)
         if kind is None:
             return False
-        batch.flush()
         table = RECORDS["commerce", kind]
+        batch.flush(table)
         mine = and_(table.c.account == notice.account, table.c.interaction == notice.interaction)
         return batch.connection.execute(select(table.c.partner).where(mine)).scalar() == notice.partner
 

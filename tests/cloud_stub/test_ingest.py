@@ -11,10 +11,18 @@ from sqlalchemy import select
 
 from cloud_stub import accounts
 from cloud_stub.batch import Incoming
-from cloud_stub.contract.messages import MAX_RECORDING_BYTES, Confirm, decode, encode, new_id, recording_topic
+from cloud_stub.contract.messages import (
+    MAX_RECORDING_BYTES,
+    Confirm,
+    Speak,
+    decode,
+    encode,
+    new_id,
+    recording_topic,
+)
 from cloud_stub.contract.partners import PartnerReply, PartnerRequest
 from cloud_stub.stores.tables import RECORDS, directive, quarantine
-from tests.cloud_stub.house import Neighbourhood, flac, neighbourhood
+from tests.cloud_stub.house import Neighbourhood, assistant, flac, neighbourhood
 
 
 @pytest.fixture
@@ -52,6 +60,40 @@ def test_a_repeated_interaction_is_answered_again_but_acted_on_once(cloud: Neigh
     assert len([one for one in cloud.directives(said) if hasattr(one, "intent")]) == 1
 
 
+def test_it_is_acted_on_once_wherever_in_the_message_its_id_stands(cloud: Neighbourhood) -> None:
+    first = cloud.say("what time is it", send=False, sound=False)
+    said = cloud.say(f"remember that my locker is {first} and that this is long enough", send=False, sound=False)
+    fields = msgspec.json.decode(cloud.said[said].payload)
+    turned = msgspec.json.encode({name: fields[name] for name in reversed(fields)})
+    cloud.said[said] = Incoming(cloud.said[said].topic, turned.replace(b'"words":[],', b'"words":[],' + b" " * 200))
+    cloud.again(said)
+    cloud.again(said)
+    assert cloud.answers(said) == [("stored", "interaction")] * 2
+    assert len([one for one in cloud.directives(said) if hasattr(one, "intent")]) == 1
+
+
+def test_the_same_words_in_a_batch_are_understood_once_and_answered_to_each_household(
+    cloud: Neighbourhood, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cloud.house.stores.write() as connection:
+        for device, account in (("kitchen", "anna"), ("hall", "bob")):
+            accounts.register(connection, cloud.house.clock, device, account, child=False)
+    cloud.say("remember that my passport is in the kitchen", sound=False)
+    cloud.say("remember that my passport is under the stairs", sound=False, device="hall")
+    understanding, understood = assistant().understanding, list[str]()
+    really = understanding.understand
+    monkeypatch.setattr(understanding, "understand", lambda text: understood.append(text) or really(text))
+    asked = [cloud.say("where is my passport", send=False, sound=False, device=name) for name in ("kitchen", "hall")]
+    cloud.again(*asked)
+    told = [one.text for name in asked for one in cloud.directives(name) if isinstance(one, Speak)]
+    assert ["kitchen" in text for text in told] == [True, False]
+    assert ["under the stairs" in text for text in told] == [False, True]
+    assert understood == ["where is my passport"]
+    # Nothing of it outlives the batch.
+    cloud.say("where is my passport", sound=False)
+    assert understood == ["where is my passport"] * 2
+
+
 def test_a_recording_may_arrive_before_its_interaction(cloud: Neighbourhood) -> None:
     said = cloud.say("what time is it", send=False)
     cloud.record(said)
@@ -77,8 +119,12 @@ def test_what_a_device_confirmed_is_erased_and_no_other_device_can_confirm_it(cl
     said = cloud.say("what time is it", sound=False)
     ids = [one.id for one in cloud.directives(said)]
     confirm = encode(Confirm(ids))
-    cloud.ingest.handle([Incoming("echo/v1/garage/event/confirm", confirm)])
-    assert len(cloud.directives(said)) == 2
+    other = encode(
+        Confirm([one.id for one in cloud.directives(cloud.say("good morning", sound=False, device="garage"))])
+    )
+    crossed = [Incoming("echo/v1/garage/event/confirm", confirm), Incoming("echo/v1/kitchen/event/confirm", other)]
+    cloud.ingest.handle(crossed)
+    assert len(cloud.directives()) == 4
     cloud.ingest.handle([Incoming("echo/v1/kitchen/event/confirm", confirm)])
     assert cloud.directives(said) == []
 

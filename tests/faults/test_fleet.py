@@ -19,7 +19,7 @@ from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto
 SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
 
 #: The whole promise, or a twentieth of it.
-DEVICES, INTERACTIONS, KILLS = (1000, 100_000, 20) if SOAK else (50, 2000, 4)
+DEVICES, INTERACTIONS, KILLS = (1000, 100_000, 20) if SOAK else (50, 5000, 4)
 RATE = 500 if SOAK else 250
 
 
