@@ -2,12 +2,13 @@
 
 SENSITIVITY = 50  # of 100, unless told otherwise
 
-#: What is taken for a wake word, most of it heard on recordings and on synthesised talk.
+#: What is taken for a wake word, most of it heard on recordings and on synthesised talk. Words as
+#: near as "alexia" are none: they would take calls.
 DECOYS = {
     "alexa": (
         "alexis", "lexus", "lexicon", "legacy", "alexander", "alexandra", "lexington", "licenses", "flexible",
-        "excellent", "annexes", "complex", "alexi", "lexis", "lexi", "alexia", "alexus", "elixir", "alaska", "relax",
-        "election", "texas", "electric", "lecture", "lesser", "luxury", "reflex", "index", "legend",
+        "excellent", "annexes", "complex", "alaska", "relax", "election", "texas", "electric", "lecture", "lesser",
+        "luxury", "reflex", "index", "legend",
     ),
     "computer": ("computers", "commuter", "compute", "competitor", "pewter"),
     "echo": ("echoes", "gecko", "ago", "ecology", "deco"),

@@ -91,13 +91,17 @@ def words(path: Path) -> frozenset[str]:
     Source: Kaldi's symbol table `words.txt`, in `graph` or, in the old flat layout, beside it: a word and its number a
     line; entries that begin with `<`, `#` or `[` are the decoder's own.
     """
-    table = next((file for file in (path / "graph" / "words.txt", path / "words.txt") if file.is_file()), None)
+    table = _word_table(path)
     if table is None:
         return frozenset()
     symbols = (
         line.split()[0] for line in table.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
     )
     return frozenset(symbol for symbol in symbols if symbol[0] not in "<#[")
+
+
+def _word_table(path: Path) -> Path | None:
+    return next((file for file in (path / "graph" / "words.txt", path / "words.txt") if file.is_file()), None)
 
 
 def check(path: Path) -> None:
@@ -107,6 +111,9 @@ def check(path: Path) -> None:
     settings = path / "conf" / "model.conf"
     if settings.is_file() and "--endpoint.silence-phones" not in settings.read_text("utf-8", errors="replace"):
         raise EchoError(f"{str(settings)!r} names no silence phones. Unpack the Vosk model again.")
+    table = _word_table(path)
+    if table is not None and not table.read_bytes().endswith(b"\n"):  # Vosk would not know the words that are missing
+        raise EchoError(f"The Vosk model in {str(path)!r} is damaged: {table.name} breaks off. Unpack it again.")
 
 
 def _is_model(path: Path) -> bool:

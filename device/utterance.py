@@ -20,6 +20,7 @@ LEAD = 3 * SAMPLE_RATE // 10  # samples before the wake word, so that its first 
 WAIT = 3 * SAMPLE_RATE  # samples after the wake word in which a command may begin
 BEGINNING = SAMPLE_RATE  # samples from the beginning of a voice in which it must have become a word
 LONGEST = 15 * SAMPLE_RATE  # samples of a request in all
+SURE = 0.9  # confidence of the transcriber in a wake word: of "a lexus" it is rarely as sure as of a call
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ class Utterance:
     def _is_wake_word(self, word: Word) -> bool:
         """Whether this is the wake word, at the time at which it woke us."""
         overlaps = word.start_ms < self._ms(self._wake.end) and word.end_ms > self._ms(self._wake.start)
-        return word.word == self._wake.word and overlaps
+        return word.word == self._wake.word and overlaps and word.confidence >= SURE
 
     def _command(self, words: Sequence[Word]) -> tuple[Word, ...]:
         """The words after the wake word, which is what lies mostly before its end."""

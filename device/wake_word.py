@@ -53,7 +53,8 @@ class WakeWord:
         self._word = word
         decoys = (decoy for decoy in DECOYS.get(word, ()) if model.knows(decoy))
         self._grammar = json.dumps([word, *decoys, "[unk]"])
-        self._confidence = 1 - sensitivity / 100
+        # 0.75 unless told otherwise: what only sounds like a call is lost below it, and people hardly ever are.
+        self._confidence = 1 - (sensitivity / 100) ** 2
         self.position = 0
         """Samples of the stream so far, heard or skipped."""
         self.reset()

@@ -45,6 +45,11 @@ in the dev part of the recordings may also be in the train part, but no recordin
 | set | result |
 |---|---|
 {figures}
+
+## Known limits
+Fluent speech of people in training is only coffee orders and single wake words: people who were never heard, saying
+other commands, will be understood less well than the tables show. American and British accents only; "echo" and
+"amazon" were learned from synthesised speech alone. Rooms, music and several speakers at once were not measured.
 """
 
 

@@ -48,7 +48,7 @@ REQUESTS = (
     Request("alarm", SLT, 1.0, "alexa set a recurring alarm for seven a m"),
     Request("reminder", KED, 0.95, "alexa remind me of my anniversary on june fourteenth"),
     Request("meeting", SLT, 1.08, "alexa place a meeting with alice on my calendar for friday at ten"),
-    Request("message", AWB, 1.05, "alexa send a message to bob saying i am running late"),
+    Request("message", MAX, 1.0, "alexa send a message to bob saying i am running late"),
     Request("subscription", MAX, 0.95, "alexa subscribe to amazon music unlimited"),
     Request("order", SLT, 0.96, "alexa order milk and eggs from amazon fresh"),
     Request("ride", ISLA, 1.08, "alexa request a ride from uber to the airport"),
@@ -57,7 +57,7 @@ REQUESTS = (
     Request("walnuts", AWB, 0.95, "alexa remember that i am allergic to walnuts"),
     Request("question", KED, 1.06, "alexa what time is it"),
     Request("delete_today", SLT, 0.94, "alexa delete everything i said today"),
-    Request("allergic", AWB, 1.06, "alexa what am i allergic to"),
+    Request("allergic", SLT, 1.0, "alexa what am i allergic to"),
     Request("delete_last", MAX, 1.04, "alexa delete what i just said"),
     Request("what_do_you_know", AWB, 1.0, "alexa what do you know about me"),
 )

@@ -81,7 +81,7 @@ def test_a_command_after_a_pause_of_up_to_three_seconds_is_whole(model: SpeechMo
     call, command = pieces(model, said)
     (text,) = texts(hear(model, room(1), call, room(pause), command, room(2)))
     assert text.endswith(said)
-    assert len(text) - len(said) <= 4, "where the room's noise is cut off there is a click"
+    assert len(text) - len(said) <= 5, "where the room's noise is cut off there is a click"
 
 
 @pytest.mark.parametrize("said", [TIME, TODAY, MEETING])
@@ -127,7 +127,7 @@ def test_in_the_refractory_time_no_call_is_taken_for_another(
     assert texts(hear(model, *sounds)) == [TIME, TODAY]
 
 
-@pytest.mark.parametrize(("sensitivity", "wakes"), [(100, True), (50, True), (39, False), (0, False)])
+@pytest.mark.parametrize(("sensitivity", "wakes"), [(100, True), (70, True), (50, False), (0, False)])
 def test_the_less_sensitive_the_surer_a_call_has_to_be(model: SpeechModel, sensitivity: int, wakes: bool) -> None:
     said = {"result": [{"word": "alexa", "start": 1.0, "end": 1.5, "conf": 0.6}]}
     wake = WakeWord(model, "alexa", sensitivity)._confirm(json.dumps(said))
