@@ -86,7 +86,6 @@ class Ingest:
             if isinstance(self._clock, SimulatedClock):
                 # Another program may have set it forward: it must not fall back to our time.
                 self._clock.forward(kept_time(connection) or self._clock.shown())
-            received_at = rfc3339(self._clock.now())
             named = {
                 (sender[1], name.decode())
                 for message in messages
@@ -94,8 +93,8 @@ class Ingest:
                 for name in _named(message) or [b""]
             }
             batch = Batch(connection, self._keys.seal, named, self._engine.policy)
-            for message in messages:
-                self._one(batch, message, received_at)
+            for message in messages:  # each has a time of its own: what came after a deletion is not deleted by it
+                self._one(batch, message, rfc3339(self._clock.now()))
             batch.flush()
             self._quarantine.bound(connection)
             outgoing.confirm(connection, batch.seal, batch.confirmed)

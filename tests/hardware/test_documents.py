@@ -21,6 +21,7 @@ from tests.processes import asked, cloud, free_port, missing, mosquitto, until
 ROOT = Path(__file__).parents[2]
 PRESENTING = (ROOT / "hardware/PRESENTING.md").read_text("utf-8")
 README = (ROOT / "hardware/README.md").read_text("utf-8")
+INSTALLER = (ROOT / "hardware/install.sh").read_text("utf-8")
 
 #: These go on until they are stopped.
 GO_ON = ("cloud-stub serve", "echo-device run")
@@ -122,6 +123,7 @@ def test_every_option_that_the_documents_name_is_one() -> None:
     parser = cli._parser()
     (commands_of,) = [action for action in parser._actions if action.choices]
     known = {option for each in commands_of.choices.values() for option in each._option_string_actions}
+    known.update(re.findall(r"^    (--[a-z-]+)\)", INSTALLER, re.MULTILINE))
     named = set(re.findall(r"echo-device [a-z-]+[^`\n]*?(--[a-z-]+)", texts)) | set(re.findall(r"`(--[a-z-]+)", texts))
     assert named
     assert named - known == set()

@@ -27,7 +27,7 @@ def test_a_command_spoken_into_the_microphone_becomes_the_right_interaction(
             text=True,
         ) as device:
             assert device.stdout is not None
-            assert "listening on pulse" in device.stdout.readline()
+            assert any("listening on pulse" in line for line in device.stdout)
             microphone.play(FOLDER / "08_pizza.flac")
             _, errors = device.communicate(timeout=60)
         assert device.returncode == 0, errors
