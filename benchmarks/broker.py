@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from device.testing.processes import free_port, listens
+
 PATIENCE_S = 300.0
 
 
@@ -20,9 +22,7 @@ def mosquitto() -> Iterator[int]:
     program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         raise SystemExit("Mosquitto is not here: apt install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="mosquitto-") as name:
         settings = Path(name) / "mosquitto.conf"
         limits = "max_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\n"
@@ -34,13 +34,6 @@ def mosquitto() -> Iterator[int]:
         finally:
             process.terminate()
             process.wait()
-
-
-def listens(port: int) -> bool:
-    """Whether somebody takes connections there."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 def until(what: object, description: str) -> None:

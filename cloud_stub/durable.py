@@ -1,18 +1,12 @@
 """Files and folders that are on the disk, with the name that they stand under, when a function here returns."""
 
-import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 
+from cloud_stub.contract.durable import make_folder, sync
 
-def make_folder(folder: Path) -> None:
-    """Make the folder and those above it, as far as they are missing. Raises OSError."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync(folder.parent)
+__all__ = ["create", "make_folder", "replace", "sync", "write"]
 
 
 def replace(file: Path, content: bytes, *, secret: bool = False) -> None:
@@ -45,19 +39,6 @@ def write(file: Path, content: bytes) -> None:
             return
         os.fsync(out.fileno())
     sync(file.parent)
-
-
-def sync(path: Path) -> None:
-    """Have the disk keep a file as it is, or the names in a folder. Raises OSError."""
-    with suppress(PermissionError):  # not every system lets a folder be opened
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # some file systems sync no folders
-                raise
-        finally:
-            os.close(descriptor)
 
 
 def _beside(file: Path, content: bytes, *, secret: bool) -> Path:

@@ -1,18 +1,11 @@
 """Files and folders that are on the disk, with the name that they stand under, when a function here returns."""
 
-import contextlib
-import errno
 import os
 from pathlib import Path
 
+from cloud_stub.contract.durable import make_folder, sync
 
-def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Make the folder, with that mode, and those above it that are missing. Raises OSError."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(mode=mode, exist_ok=True)
-    sync(folder.parent)
+__all__ = ["make_folder", "replace", "sync", "sync_tree", "write"]
 
 
 def write(file: Path, content: bytes) -> None:
@@ -33,19 +26,6 @@ def replace(file: Path, content: bytes) -> None:
         os.fsync(out.fileno())
     new.replace(file)
     sync(file.parent)
-
-
-def sync(path: Path) -> None:
-    """Have the disk keep a file as it is, or the names in a folder. Raises OSError."""
-    with contextlib.suppress(PermissionError):  # Windows opens no folders, and needs none of this
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # some file systems sync no folders
-                raise
-        finally:
-            os.close(descriptor)
 
 
 def sync_tree(folder: Path) -> None:

@@ -12,7 +12,7 @@ from device import speech_models
 from device.cli import main
 from device.decoys import DECOYS
 from device.errors import EchoError
-from device.model_building import lexicon, model_folder, nnet3_format, phones, recipe
+from device.model_building import lexicon, model_folder, nnet3_format, phones, recipe, synthesis
 from device.model_building.evaluate import transcribe, word_errors
 from device.model_building.fst import Fst
 from device.model_building.language_model import UNKNOWN, ngram
@@ -152,7 +152,6 @@ def openfst() -> None:
 def test_a_new_vocabulary_is_heard_without_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """ "where is the walrus" was no command; with a template it is heard, and what ships is still heard, too."""
     openfst()
-    synthesis = pytest.importorskip("device.model_building.synthesis")
     if not synthesis.available("espeak"):
         missing("espeak-ng", "apt install espeak-ng")
     folder = templates(tmp_path / "templates", "where is the walrus", "feed the (walrus|penguin)")
