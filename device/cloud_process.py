@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,22 @@ class Cloud:
     `links` open the page, by account; there are none without `--http`.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", ready: dict[str, Any], data: Path) -> None:
-        self.process, self.data = process, data
+    def __init__(self, begin: "Callable[[], subprocess.Popen[str]]", data: Path) -> None:
+        """`begin` starts one, whose first line on standard output will say that it is ready."""
+        self._begin, self.data = begin, data
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it serves; after kill(), again, on what is in the folder.
+
+        Raises EchoError where it does not start.
+        """
+        self.process = self._begin()
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if not line:
+            self.end()
+            raise EchoError("the cloud stub did not start")
+        ready = json.loads(line)
         self.broker: str = ready["broker"]
         self.links: dict[str, str] = ready["page"]
 
@@ -82,9 +96,23 @@ class Cloud:
                 )
 
     def kill(self) -> None:
-        """End the process at once, as a power cut would."""
+        """End the process at once, as a power cut would; start() starts another."""
         self.process.kill()
-        self.process.wait()
+        self._gone()
+
+    def end(self) -> None:
+        """Let it end in order. Raises EchoError where it does not."""
+        self.process.terminate()
+        try:
+            self._gone(patience_s=15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise EchoError("the cloud stub did not stop when asked to, and was killed") from None
+
+    def _gone(self, patience_s: float | None = None) -> None:
+        self.process.wait(patience_s)
+        if self.process.stdout:
+            self.process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -98,21 +126,18 @@ def running(data: Path, options: Sequence[str], log: Path | None = None) -> Iter
         raise EchoError("the cloud stub is not installed. Install it with: pip install 'residual-echo[cloud]'")
     page = [] if "--http" in options else ["--no-page"]
     command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--json", *page, *options]
-    with (
-        log.open("a+") if log else tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,  # noqa: S603
-    ):
+    with log.open("a+") if log else tempfile.TemporaryFile("w+") as errors:
+
+        def begin() -> "subprocess.Popen[str]":
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)  # noqa: S603
+
         try:
-            line = process.stdout.readline() if process.stdout else ""
-            if not line:
-                errors.seek(0)
-                complaint = errors.read().strip().splitlines()
-                raise EchoError(f"the cloud stub did not start: {complaint[-1] if complaint else 'no reason'}")
-            yield Cloud(process, json.loads(line), data)
+            cloud = Cloud(begin, data)
+        except EchoError as error:
+            errors.seek(0)
+            complaint = errors.read().strip().splitlines() or ["no reason"]
+            raise EchoError(f"{error}: {complaint[-1]}") from None
+        try:
+            yield cloud
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise EchoError("the cloud stub did not stop when asked to, and was killed") from None
+            cloud.end()

@@ -18,9 +18,9 @@ def test_a_mute_switch_shows_in_the_retained_state(echo, mqtt_broker):
 
 
 def test_a_command_that_is_no_good_is_answered_by_an_error(echo):
-    echo.ask("volume", {"level": 200})
+    echo.command("volume", {"level": 200})
 
-    assert "volume" in echo.errors[-1]["problem"]
+    assert "volume" in echo.wait_for_error()["problem"]
 
 
 @pytest.mark.echo(clock="simulated")

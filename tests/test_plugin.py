@@ -100,9 +100,19 @@ def test_a_marker_is_over_the_command_line_and_that_over_the_ini_file(
     [
         ("def test_it(cloud): ...", ["--echo-policy", "strict"], "strict"),
         ("def test_it(mqtt_broker): ...", ["--echo-broker", "localhost"], "Write mqtt://HOST:PORT"),
+        ("def test_it(mqtt_broker): ...", ["--echo-broker", "rabbit"], "Or auto, mosquitto or embedded"),
         ("import pytest\n@pytest.mark.echo(polcy='x')\ndef test_it(cloud): ...", [], "the marker echo has no polcy"),
+        ("import pytest\n@pytest.mark.echo('x')\ndef test_it(cloud): ...", [], "Write echo(policy='x')"),
+        (
+            "def test_it(make_echo): make_echo('living room')",
+            [],
+            "--device is 'living room'. Expected lower-case",
+        ),
+        ("def test_it(make_echo): make_echo('hall', loud=True)", [], "there is no setting 'loud'. There are:"),
+        ("def test_it(echo, make_echo): make_echo('kitchen')", [], "a device kitchen runs already"),
+        ("def test_it(echo): echo.ask('dance')", [], "there is no control command 'dance'"),
     ],
-    ids=["policy", "broker", "marker"],
+    ids=["policy", "broker", "no broker", "marker", "unnamed", "device", "setting", "twice", "command"],
 )
 def test_what_is_wrong_is_named_with_what_was_expected(
     tmp_path: Path, test: str, options: list[str], complaint: str
@@ -117,3 +127,66 @@ def test_a_device_that_does_not_hear_fails_the_test_with_its_own_complaint(tmp_p
     done = run(tmp_path, test_it="def test_it(echo):\n    echo.play('noise.wav')\n")
     assert done.returncode == 1, done.stdout
     assert "EchoError: 'the sound sent to hear' is not a sound file" in done.stdout
+
+
+def test_a_device_has_the_settings_that_the_test_gives_and_none_of_who_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESIDUAL_ECHO_WAKE_WORD", "computer")
+    monkeypatch.setenv("RESIDUAL_ECHO_CONFIG", str(tmp_path / "nowhere.toml"))
+    done = run(
+        tmp_path,
+        test_settings="""
+import pytest
+from pathlib import Path
+import device
+from device.errors import EchoError
+
+QUESTION = Path(device.__file__).parent / "spoken_requests" / "11_question.flac"
+
+def test_settings(echo, make_echo):
+    assert echo.play(QUESTION).interaction.transcript == "what time is it"
+    with pytest.raises(EchoError, match="No 'computer' was heard"):
+        make_echo("hall", wake_word="computer", sensitivity=80, home_assistant=False).play(QUESTION)
+    assert echo.errors == []
+""",
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_cloud_that_was_killed_is_started_again_and_takes_what_waited(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        test_outage="""
+from device.testing.processes import until
+
+def test_outage(echo, cloud):
+    assert echo.say("remember that i am allergic to walnuts").answer == "stored"
+    cloud.kill()
+    echo.command("say", {"text": "what am i allergic to"})
+    until(lambda: len(echo.interactions) > 1, "the second to be said")
+    cloud.start()
+    assert "walnuts" in echo.wait_for_interaction().response
+    assert len(cloud.history()) == 2
+""",
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_error_is_waited_for_once_in_the_order_of_the_errors(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        test_errors="""
+import pytest
+from device.errors import EchoError
+
+def test_errors(echo):
+    echo.command("say", b'{"text": ')
+    echo.command("dance")
+    assert "'say' cannot be read" in echo.wait_for_error()["problem"]
+    assert "'dance'" in echo.wait_for_error()["problem"]
+    with pytest.raises(EchoError, match="in vain for: an error"):
+        echo.wait_for_error(patience_s=0)
+""",
+    )
+    assert done.returncode == 0, done.stdout

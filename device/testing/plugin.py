@@ -3,6 +3,8 @@
 pytest imports this module in every run, also in those that do not use it, so it imports nothing of ours at its top.
 """
 
+import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -45,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def chosen(request: pytest.FixtureRequest, name: str) -> str:
     """What holds for the test: its nearest marker before the command line, that before the ini file."""
     for marker in request.node.iter_markers("echo"):
+        if marker.args:
+            raise pytest.UsageError(f"the marker echo takes names. Write echo(policy={marker.args[0]!r}), for example.")
         if unknown := marker.kwargs.keys() - OPTIONS.keys():
             raise pytest.UsageError(f"the marker echo has no {min(unknown)}. It has: {', '.join(OPTIONS)}.")
         if name in marker.kwargs:
@@ -64,7 +68,11 @@ def mqtt_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             wanted = stack.enter_context(processes.embedded_broker())
         elif wanted in {"auto", "mosquitto"}:
             wanted = stack.enter_context(processes.mosquitto(tmp_path_factory.mktemp("broker")))
-        yield BrokerAddress.parse(wanted)
+        try:
+            address = BrokerAddress.parse(wanted)
+        except ValueError as error:
+            raise pytest.UsageError(f"{error} Or auto, mosquitto or embedded, which start one.") from error
+        yield address
 
 
 @pytest.fixture
@@ -86,28 +94,45 @@ def cloud(
 
 
 @pytest.fixture
-def make_echo(mqtt_broker: "BrokerAddress", cloud: "Cloud") -> "Iterator[Callable[[str], RemoteEcho]]":
-    """Starts one more device of that cloud's: `bedroom = make_echo("bedroom")`."""
+def make_echo(mqtt_broker: "BrokerAddress", cloud: "Cloud") -> "Iterator[Callable[..., RemoteEcho]]":
+    """Starts a device of that cloud's, with settings: `bedroom = make_echo("bedroom", wake_word="computer")`."""
+    from device.errors import EchoError  # noqa: PLC0415
     from device.testing import processes  # noqa: PLC0415
     from device.testing.remote import remote  # noqa: PLC0415
 
+    log, names = cloud.data.parent / "run.log", set[str]()
     with ExitStack() as stack:
-        stack.callback(_show, cloud.data.parent / "run.log")
+        stack.callback(_show, log)
 
-        def make(name: str) -> "RemoteEcho":
+        def make(name: str, **settings: object) -> "RemoteEcho":
+            if name in names:
+                raise EchoError(f"a device {name} runs already. Give this one another name.")
+            names.add(name)
             made = stack.enter_context(remote(str(mqtt_broker), name))
-            options = ("--microphone", "none", "--no-voice", "--device", name)
-            stack.enter_context(processes.device(str(mqtt_broker), cloud.data, *options))
-            made.online()
+            # A file of its own, and no variables: a test is not to depend on the settings of who runs it.
+            config = cloud.data.parent / f"device-{len(names)}.toml"
+            config.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in settings.items()), "utf-8")
+            unset = {variable: "" for variable in os.environ if variable.startswith("RESIDUAL_ECHO_")}
+            options = ("--config", str(config), "--microphone", "none", "--no-voice", "--device", name)
+            process = stack.enter_context(processes.device(str(mqtt_broker), cloud.data, *options, **unset))
+            processes.until(lambda: made.is_online() or process.poll() is not None, f"the device {name} to be online")
+            if process.returncode is not None:
+                complaint = log.read_text().strip().splitlines() or ["no reason"]
+                raise EchoError(f"the device {name} did not start: {complaint[-1]}")
             return made
 
         yield make
 
 
 @pytest.fixture
-def echo(make_echo: "Callable[[str], RemoteEcho]") -> "RemoteEcho":
+def echo(make_echo: "Callable[..., RemoteEcho]") -> "RemoteEcho":
     """An emulated device, `kitchen`, that listens and is online: say(), play(), wait_for_interaction(), command()."""
     return make_echo("kitchen")
+
+
+def _toml(value: object) -> str:
+    """A setting as a settings file holds it: texts, numbers and truth are written there as in JSON."""
+    return json.dumps(value if isinstance(value, int) else str(value), ensure_ascii=False)
 
 
 def _policy(request: pytest.FixtureRequest) -> str:

@@ -28,6 +28,7 @@ class RemoteEcho:
         self.directives: list[Directive] = []
         self._client = client
         self._waited_for = 0
+        self._errors_waited_for = 0
         client.on_message = self._take
 
     def say(self, text: str, patience_s: float = PATIENCE_S) -> Exchange:
@@ -60,11 +61,26 @@ class RemoteEcho:
         self._client.publish(f"echo/v1/{self.device}/control/{name}", content, qos=1, retain=retain).wait_for_publish()
 
     def ask(self, name: str, payload: bytes | dict[str, Any] = b"") -> dict[str, Any]:
-        """Send a control command; the state that answers it."""
-        already = len(self.states)
+        """Send a control command; the state that answers it.
+
+        Raises EchoError where the device refuses the command: then an error comes before the state.
+        """
+        already, complaints = len(self.states), len(self.errors)
         self.command(name, payload)
         until(lambda: len(self.states) > already, f"an answer to {name}")
+        if len(self.errors) > complaints:
+            raise EchoError(self._complaint())
         return self.states[-1]
+
+    def wait_for_error(self, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+        """The next error that was not waited for yet: `problem`, `remedy`, and `at`.
+
+        Raises EchoError where none comes within `patience_s` seconds.
+        """
+        number = self._errors_waited_for
+        until(lambda: len(self.errors) > number, "an error", patience_s)
+        self._errors_waited_for = number + 1
+        return self.errors[number]
 
     def attention(self) -> str:
         """What the light ring shows."""
@@ -72,7 +88,11 @@ class RemoteEcho:
 
     def online(self) -> None:
         """Wait for the device."""
-        until(lambda: self.states and self.states[-1]["connection"] == "online", "the device to be online")
+        until(self.is_online, "the device to be online")
+
+    def is_online(self) -> bool:
+        """Whether the last state says so."""
+        return bool(self.states) and bool(self.states[-1]["connection"] == "online")
 
     def _heard(self, command: str, payload: bytes | dict[str, Any], patience_s: float) -> Exchange:
         self._waited_for, complaints = len(self._said()), len(self.errors)
@@ -83,8 +103,11 @@ class RemoteEcho:
             patience_s,
         )
         if len(self._said()) == self._waited_for:
-            raise EchoError(f"{self.errors[-1]['problem']} {self.errors[-1]['remedy']}")
+            raise EchoError(self._complaint())
         return self.wait_for_interaction(patience_s)
+
+    def _complaint(self) -> str:
+        return f"{self.errors[-1]['problem']} {self.errors[-1]['remedy']}"
 
     def _said(self) -> list[dict[str, Any]]:
         """Each interaction once: a device sends again what is not answered in time."""

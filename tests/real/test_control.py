@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from device.errors import EchoError
 from device.spoken_requests import FOLDER
 from device.testing.processes import device as running
 from device.testing.remote import RemoteEcho, remote
@@ -91,7 +92,7 @@ def test_bad_commands_are_answered_by_an_error_and_the_state_and_nothing_ends(ho
         "push_to_talk is of no use": ("push_to_talk", b""),
     }
     for number, (problem, (name, payload)) in enumerate(bad.items(), 1):
-        house.person.ask(name, payload)
+        house.person.command(name, payload)
         until(lambda number=number: len(house.person.errors) == number, f"an error for {problem}")
         assert problem in house.person.errors[-1]["problem"]
     assert house.person.ask("volume", {"level": 7})["volume"] == 7
@@ -124,9 +125,8 @@ def test_mute_is_kept_over_a_restart_and_hears_nothing_until_unmuted(tmp_path: P
         with running(house.broker, house.data, "--microphone", "none", "--no-voice"):
             house.person.online()
             assert house.person.attention() == "muted"
-            house.person.ask("hear", (FOLDER / "11_question.flac").read_bytes())
-            until(lambda: house.person.errors, "a refusal")
-            assert "muted and hears nothing" in house.person.errors[-1]["problem"]
+            with pytest.raises(EchoError, match="muted and hears nothing"):
+                house.person.ask("hear", (FOLDER / "11_question.flac").read_bytes())
             assert not house.person.ask("unmute")["muted"]
             house.person.command("hear", (FOLDER / "11_question.flac").read_bytes())
             until(lambda: house.person.interactions, "the interaction")
@@ -135,8 +135,8 @@ def test_mute_is_kept_over_a_restart_and_hears_nothing_until_unmuted(tmp_path: P
 
 def test_do_not_disturb_refuses_what_nobody_asked_for_and_still_answers(house: House) -> None:
     assert house.person.ask("do_not_disturb", {"on": True})["do_not_disturb"]
-    house.person.ask("speak", {"text": "dinner is ready"})
-    until(lambda: house.person.errors, "a refusal")
+    with pytest.raises(EchoError, match="Switch it off first"):
+        house.person.ask("speak", {"text": "dinner is ready"})
     house.person.ask("say", {"text": "what time is it"})
     already = len(house.person.states)
     until(lambda: "speaking" in [state["attention"] for state in house.person.states[already - 1 :]], "an answer")
