@@ -11,10 +11,11 @@ import secrets
 import shutil
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_stub import durable
-from cloud_stub.certificates import Authority
+from cloud_stub.certificates import Authority, hosts
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import DEVICE_PATTERN, MAX_RECORDING_BYTES
 from cloud_stub.errors import CloudError
@@ -71,13 +72,33 @@ topic readwrite partner/v1/#
 """
 
 
+@dataclass(frozen=True)
+class Held:
+    """By which names and at which ports the broker of a folder is found; where there is none yet, the usual ports."""
+
+    hosts: list[str]
+    port: int = 8883
+    cloud_port: int = 1883
+
+
+def held(folder: Path) -> Held:
+    """What an earlier run has written there. Raises CloudError where that cannot be read."""
+    if not (folder / "mosquitto.conf").exists() or not (folder / "broker.crt").exists():
+        return Held([])
+    try:
+        ports = re.findall(r"^listener (\d+)", (folder / "mosquitto.conf").read_text("utf-8"), re.MULTILINE)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CloudError(f"{folder}/mosquitto.conf cannot be read: {error}. Remove it to begin anew.") from error
+    return Held(hosts(folder / "broker.crt"), *map(int, ports[:2]))
+
+
 def write(
-    folder: Path, devices: Sequence[str], hosts: Sequence[str], port: int, cloud_port: int, *, home_assistant: bool
+    folder: Path, devices: Sequence[str], names: Sequence[str], port: int, cloud_port: int, *, home_assistant: bool
 ) -> list[str]:
     """Write everything into the folder; a device that has a password there keeps it, and so does the authority.
 
-    Returns the devices there are now. `hosts` are the broker's names, for its certificate. Raises CloudError where a
-    name is none, or the folder cannot be written.
+    Returns the devices there are now. `names` are the broker's, for its certificate; devices are given the first.
+    Raises CloudError where a device's name is none, or the folder cannot be written.
     """
     for name in devices:
         if not re.match(DEVICE_PATTERN, name) or name == CLOUD:
@@ -87,8 +108,8 @@ def write(
     try:
         durable.make_folder(folder / "devices")
         folder.chmod(0o700)
-        Authority(folder, "ca").sign("broker", hosts)
-        _passwords(folder, [CLOUD, *devices], hosts[0], port, cloud_port)
+        Authority(folder, "ca").sign("broker", names)
+        _passwords(folder, [CLOUD, *devices], BrokerAddress(names[0], port, tls=True), cloud_port)
         more = "pattern write homeassistant/+/residual_echo_%u/#\n" if home_assistant else ""
         durable.replace(folder / "acl", _ACL.format(cloud=CLOUD, more=more).encode())
         settings = _CONF.format(folder=folder, port=port, cloud_port=cloud_port, largest=MAX_RECORDING_BYTES + 100_000)
@@ -99,23 +120,30 @@ def write(
     return sorted(file.stem for file in (folder / "devices").glob("*.toml"))
 
 
-def _passwords(folder: Path, users: Sequence[str], host: str, port: int, cloud_port: int) -> None:
-    """A password for each user that has none yet; where it stands in plain, its user alone should be able to read."""
+def _passwords(folder: Path, users: Sequence[str], address: BrokerAddress, cloud_port: int) -> None:
+    """A password for each user that has none yet; where it stands in plain, its user alone should be able to read.
+
+    The files of those who have one are told where the broker is now; what else stands in them is left alone.
+    """
     file = folder / "passwords"
     lines = file.read_text().splitlines() if file.exists() else []
     known = {line.partition(":")[0] for line in lines}
-    for user in dict.fromkeys(users):
+    for user in dict.fromkeys([*users, *known]):
+        own = folder / ("cloud.broker" if user == CLOUD else f"devices/{user}.toml")
+        scheme, _, place = str(BrokerAddress("127.0.0.1", cloud_port) if user == CLOUD else address).partition("://")
         if user in known:
-            continue
-        password = secrets.token_urlsafe(24)
-        lines.append(f"{user}:{_hashed(password)}")
-        if user == CLOUD:
-            address = str(BrokerAddress("127.0.0.1", cloud_port)).replace("://", f"://{CLOUD}:{password}@")
-            durable.replace(folder / "cloud.broker", address.encode(), secret=True)
+            before = own.read_text("utf-8") if own.exists() else ""  # it may have gone to the device
+            found = re.search(rf'{scheme}://{user}:[^@"\s]+@([^"\s]+)', before)
+            if found is None or found[1] == place:
+                continue
+            text = before[: found.start(1)] + place + before[found.end(1) :]
         else:
-            address = str(BrokerAddress(host, port, tls=True)).replace("://", f"://{user}:{password}@")
-            settings = f'device = "{user}"\nbroker = "{address}"\nca_file = "{folder}/ca.pem"\n'
-            durable.replace(folder / "devices" / f"{user}.toml", settings.encode(), secret=True)
+            password = secrets.token_urlsafe(24)
+            lines.append(f"{user}:{_hashed(password)}")
+            text = f"{scheme}://{user}:{password}@{place}"
+            if user != CLOUD:
+                text = f'device = "{user}"\nbroker = "{text}"\nca_file = "{folder}/ca.pem"\n'
+        durable.replace(own, text.encode(), secret=True)
     durable.replace(file, "".join(f"{line}\n" for line in lines).encode(), secret=True)
 
 

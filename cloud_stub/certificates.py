@@ -78,6 +78,16 @@ class Authority:
         return pair
 
 
+def hosts(certificate: Path) -> list[str]:
+    """The host names and addresses that it was signed for. Raises CloudError where it cannot be read."""
+    try:
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound) as error:
+        raise CloudError(f"{certificate} cannot be read: {error}. Remove it, and a new one is signed.") from error
+    return [str(name.value) for name in names]
+
+
 def _certificate_of_itself(name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signs = {"key_cert_sign": True, "crl_sign": True}

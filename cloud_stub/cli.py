@@ -115,10 +115,13 @@ def _add_broker_config(commands: Commands) -> None:
     config.add_argument("folder", type=Path, metavar="DIR", help="where; run it again to add devices")
     config.add_argument("--device", action="append", metavar="NAME", help="one that may come (default: kitchen)")
     config.add_argument(
-        "--host", action="append", metavar="NAME", help="by which devices find it (default: this one's)"
+        "--host",
+        action="append",
+        metavar="NAME",
+        help="by which devices find it (as before, or this machine's)",
     )
-    config.add_argument("--port", type=int, default=8883, help="for devices, with TLS (8883)")
-    config.add_argument("--cloud-port", type=int, default=1883, metavar="P", help="for the cloud, on loopback (1883)")
+    config.add_argument("--port", type=int, help="for devices, with TLS (as before, or 8883)")
+    config.add_argument("--cloud-port", type=int, metavar="P", help="for the cloud, on loopback (as before, or 1883)")
     config.add_argument("--home-assistant", action="store_true", help="devices may announce themselves to it")
 
 

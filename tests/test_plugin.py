@@ -106,7 +106,7 @@ def test_a_marker_is_over_the_command_line_and_that_over_the_ini_file(
         (
             "def test_it(make_echo): make_echo('living room')",
             [],
-            "--device is 'living room'. Expected lower-case",
+            "the device living room did not start: echo-device: --device is",
         ),
         ("def test_it(make_echo): make_echo('hall', loud=True)", [], "there is no setting 'loud'. There are:"),
         ("def test_it(echo, make_echo): make_echo('kitchen')", [], "a device kitchen runs already"),

@@ -9,13 +9,13 @@ from cloud_stub import broker_config
 def config(options: argparse.Namespace) -> int:
     """Write a Mosquitto configuration, and say how to use it."""
     folder = options.folder.absolute()
-    hosts = options.host or list(dict.fromkeys(["localhost", "127.0.0.1", socket.gethostname()]))
+    held = broker_config.held(folder)
     devices = broker_config.write(
         folder,
         options.device or ["kitchen"],
-        hosts,
-        options.port,
-        options.cloud_port,
+        options.host or held.hosts or list(dict.fromkeys(["localhost", "127.0.0.1", socket.gethostname()])),
+        options.port or held.port,
+        options.cloud_port or held.cloud_port,
         home_assistant=options.home_assistant,
     )
     print(f"mosquitto -c {folder}/mosquitto.conf")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import queue
+import re
 import ssl
 import subprocess
 import threading
@@ -16,6 +17,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from cloud_stub import certificates
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import Interaction, encode, new_id
 from device.spoken_requests import FOLDER
@@ -244,6 +246,30 @@ def test_run_again_it_adds_devices_and_keeps_what_is_there(tmp_path: Path) -> No
     assert {
         file.stat().st_mode & 0o077 for file in folder.rglob("*") if file.suffix in {".key", ".toml", ".broker"}
     } == {0}
+
+
+def test_run_again_with_other_ports_every_file_says_where_the_broker_is_now(tmp_path: Path) -> None:
+    folder = tmp_path / "broker"
+    hosts = ("--host", "echo.example", "--host", "127.0.0.1")
+    assert cloud_stub("broker-config", folder, "--device", "kitchen", *hosts).returncode == 0
+    kitchen, served = folder / "devices" / "kitchen.toml", folder / "cloud.broker"
+    kitchen.write_text(kitchen.read_text() + 'wake_word = "computer"\n')
+    before, before_served = kitchen.read_text(), served.read_text()
+
+    ports = ("--port", "18883", "--cloud-port", "18831")
+    assert cloud_stub("broker-config", folder, "--device", "bedroom", *ports).returncode == 0
+    assert kitchen.read_text() == before.replace("echo.example:8883", "echo.example:18883") != before
+    assert served.read_text() == before_served.replace("127.0.0.1:1883", "127.0.0.1:18831") != before_served
+    assert "@echo.example:18883" in (folder / "devices" / "bedroom.toml").read_text()
+
+    # What is not given anew is as before.
+    assert cloud_stub("broker-config", folder, "--device", "hall").returncode == 0
+    assert kitchen.read_text() == before.replace(":8883", ":18883")
+    assert re.findall(r"^listener .+", (folder / "mosquitto.conf").read_text(), re.MULTILINE) == [
+        "listener 18883",
+        "listener 18831 127.0.0.1",
+    ]
+    assert certificates.hosts(folder / "broker.crt") == ["echo.example", "127.0.0.1"]
 
 
 @pytest.mark.parametrize("name", ["cloud", "Kitchen", "+", "a/b", "kitchen\n"])
