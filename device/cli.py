@@ -130,7 +130,7 @@ def _add_tracing(commands: Any) -> None:
     record.add_argument("file", type=Path, metavar="FILE", help="a new file (JSON lines)")
     replay = commands.add_parser("replay", parents=[broker], help="play a trace's events back to a cloud")
     replay.set_defaults(command=_later("tracing", "replay"))
-    replay.add_argument("file", type=Path, metavar="FILE")
+    replay.add_argument("trace", metavar="NAME|FILE", help="week, walnut, or a file")
     pace = replay.add_mutually_exclusive_group()
     pace.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="so many times as fast (default 1)")
     pace.add_argument("--fast", action="store_true", help="without its pauses")
@@ -152,7 +152,7 @@ def _add_fleet(commands: Any, as_json: argparse.ArgumentParser) -> None:
             f"--{name}", type=_later_read("fleet", kind), default=default, metavar="N", help=f"{text} ({default})"
         )
     fleet.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed, the same households (1)")
-    fleet.add_argument("--trace", type=Path, metavar="FILE", help="say what was said in that trace")
+    fleet.add_argument("--trace", metavar="NAME|FILE", help="say what was said in that trace: week, walnut, or a file")
     fleet.add_argument(
         "--households", action="store_true", help="print DEVICE ACCOUNT lines for cloud-stub register -, and stop"
     )

@@ -13,8 +13,7 @@ import pytest
 from cloud_stub.assistant.understanding import Understanding
 from cloud_stub.contract import trace
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.trace import Sent
-from cloud_stub.traces import FOLDER
+from cloud_stub.contract.trace import FOLDER, Sent
 from device.trace import replay
 from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto, until
 from tests.speaker import speaker

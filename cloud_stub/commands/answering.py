@@ -12,9 +12,8 @@ from cloud_stub.answers import digest as digests
 from cloud_stub.answers import export as exporting
 from cloud_stub.answers import outsiders as others
 from cloud_stub.commands.common import data_folder, opened, print_json
-from cloud_stub.contract.trace import Sent, load
+from cloud_stub.contract.trace import Sent, load, locate
 from cloud_stub.errors import CloudError
-from cloud_stub.traces import locate
 
 
 def compare(options: argparse.Namespace) -> int:

@@ -9,6 +9,20 @@ from msgspec import Meta, Struct
 
 from cloud_stub.contract.messages import MAX_RECORDING_BYTES, ROOT, Interaction, Utc, decode
 
+#: Where the traces lie that ship: a household's week, and the story of the walnut.
+FOLDER = Path(__file__).parents[1] / "traces"
+
+
+def names() -> list[str]:
+    """The traces that ship."""
+    return sorted(file.stem for file in FOLDER.glob("*.jsonl"))
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """A shipped trace by its name, or a file by its path."""
+    shipped = FOLDER / f"{name_or_path}.jsonl"
+    return shipped if shipped.is_file() else Path(name_or_path)
+
 
 class Sent(Struct, frozen=True, forbid_unknown_fields=True):
     """One message: when it was seen, its topic, and its payload, which in the file is base64."""
@@ -41,7 +55,10 @@ def load(file: Path) -> list[Sent]:
         with file.open(encoding="utf-8") as lines:
             return list(read(lines, file.name))
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the trace {file} cannot be read: {error}. Name one that `record` wrote.") from error
+        known = " or ".join(names())
+        raise ValueError(
+            f"the trace {file} cannot be read: {error}. Name one that `record` wrote, or {known}."
+        ) from error
 
 
 def line(sent: Sent) -> str:

@@ -21,8 +21,7 @@ import msgspec
 
 from cloud_stub.contract import trace
 from cloud_stub.contract.messages import Interaction, encode, new_id, recording_topic
-from cloud_stub.contract.trace import Sent
-from cloud_stub.traces import FOLDER
+from cloud_stub.contract.trace import FOLDER, Sent
 
 #: A Monday. Times in the tables are UTC.
 START = datetime(2026, 6, 1, tzinfo=UTC)

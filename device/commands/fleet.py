@@ -7,14 +7,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.trace import interactions, load
+from cloud_stub.contract.trace import interactions, load, locate
 from device.errors import EchoError
 from device.fleet import Fleet, Trouble
 from device.fleet_report import Report
@@ -78,11 +77,11 @@ def count(text: str) -> int:
     return int(text)
 
 
-def _texts(trace: Path | None) -> list[str] | None:
+def _texts(trace: str | None) -> list[str] | None:
     if trace is None:
         return None
     try:
-        texts = [one.transcript for one in interactions(load(trace)) if one.transcript]
+        texts = [one.transcript for one in interactions(load(locate(trace))) if one.transcript]
     except ValueError as error:
         raise EchoError(str(error)) from error
     if not texts:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.trace import load
+from cloud_stub.contract.trace import load, locate
 from device import trace
 from device.errors import EchoError
 
@@ -31,7 +31,7 @@ def record(options: argparse.Namespace) -> int:
 def replay(options: argparse.Namespace) -> int:
     """Play a trace's events."""
     try:
-        wanted = load(options.file)
+        wanted = load(locate(options.trace))
     except ValueError as error:
         raise EchoError(str(error)) from error
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from cloud_stub.contract.trace import interactions, load
+from cloud_stub.contract.trace import interactions, load, locate
 from cloud_stub.house import open_house
 from cloud_stub.stores.tables import RECORDS
 from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto
@@ -87,12 +87,11 @@ def test_a_fleet_that_nobody_registered_is_told_so(tmp_path: Path) -> None:
 
 
 def test_a_fleet_says_what_was_said_in_a_trace(tmp_path: Path) -> None:
-    trace = Path(__file__).parents[2] / "cloud_stub/traces/walnut.jsonl"
     with cloud(tmp_path) as server:
-        options = ("--devices", "3", "--interactions", "20", "--rate", "100/s", "--trace", trace, "--json")
+        options = ("--devices", "3", "--interactions", "20", "--rate", "100/s", "--trace", "walnut", "--json")
         figures = json.loads(echo_device("fleet", "--broker", server.broker, *options).stdout)
     assert (figures["sent"], figures["lost"]) == (20, 0)
-    said = {one.transcript for one in interactions(load(trace))}
+    said = {one.transcript for one in interactions(load(locate("walnut")))}
     with open_house(tmp_path) as house, house.stores.read() as connection:
         # The trace has deletions in it; this store forgets thirty days after one.
         texts = set(connection.execute(select(RECORDS["subsystems", "transcript"].c.request)).scalars())
@@ -107,7 +106,7 @@ def test_a_fleet_says_what_was_said_in_a_trace(tmp_path: Path) -> None:
         (["--duplicates", "2"], "'2' is no share."),
         (["--devices", "0"], "'0' is no count."),
         (["--broker", "mqtt://127.0.0.1:1"], "no MQTT broker at mqtt://127.0.0.1:1"),
-        (["--trace", "/none.jsonl"], "the trace /none.jsonl cannot be read"),
+        (["--trace", "/none.jsonl"], "`record` wrote, or walnut or week."),
         (["--devices", "10001"], "a fleet has 10000 devices at most"),
     ],
 )

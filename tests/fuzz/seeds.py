@@ -16,7 +16,6 @@ import numpy as np
 import soundfile
 from msgspec import Meta, Struct
 
-from cloud_stub import traces
 from cloud_stub.contract import trace
 from cloud_stub.contract.channels import CHANNELS
 from cloud_stub.contract.messages import DEVICE_PATTERN, ID_PATTERN, Interaction, encode, recording_topic
@@ -107,7 +106,7 @@ def examples() -> Iterator[tuple[str, str, bytes]]:
             yield "ingest", name, on(topic, payload)
         if kind in {"control", "directive"}:
             yield kind, last, on(last, payload)
-    week = trace.load(traces.locate("week"))
+    week = trace.load(trace.locate("week"))
     for number, said in enumerate(trace.interactions(week)[:40:4]):
         yield "ingest", f"week-{number}", on(said.topic(), encode(said))
     spoken = Interaction(id=ID, device="kitchen", at=AT, source="text", wake_word="alexa", transcript="stop")

@@ -8,9 +8,9 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud_stub import traces
 from cloud_stub.answers import compare as comparing
 from cloud_stub.answers import compare_page
+from cloud_stub.contract import trace as traces
 from cloud_stub.contract.trace import Sent, load
 from cloud_stub.page.context import Here, Me, render
 from cloud_stub.retention import policy as policies

@@ -18,10 +18,11 @@ from cloud_stub.answers import digest, outsiders, provenance
 from cloud_stub.answers.export import export
 from cloud_stub.answers.rehearsal import Rehearsal, rehearsal
 from cloud_stub.contract import trace
+from cloud_stub.contract.trace import FOLDER
 from cloud_stub.errors import CloudError
 from cloud_stub.stores.tables import RECORDS, THIRD_PARTIES, seen
 from cloud_stub.third_parties.partner import held
-from cloud_stub.traces import FOLDER, sound
+from cloud_stub.traces import sound
 from cloud_stub.voice_history import history
 
 START = datetime(2026, 6, 1, tzinfo=UTC)

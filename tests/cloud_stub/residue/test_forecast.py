@@ -8,11 +8,10 @@ import pytest
 
 from cloud_stub.accounts import DEFAULT
 from cloud_stub.answers.rehearsal import Rehearsal, rehearsal
-from cloud_stub.contract.trace import interactions, load
+from cloud_stub.contract.trace import interactions, load, locate
 from cloud_stub.residue.forecast import Moment, forecast
 from cloud_stub.retention import policy
 from cloud_stub.retention.rules import Period
-from cloud_stub.traces import locate
 from tests.cloud_stub.policies import policy_text
 
 LATER = [Period("P10D"), Period("P3M"), Period("P18M"), Period("P24M")]
