@@ -184,6 +184,9 @@ def _add_changes(commands: Commands) -> None:
     advance = commands.add_parser("advance", parents=_shared("data", "json"), help="set the simulated clock forward")
     advance.set_defaults(command="change.advance")
     advance.add_argument("period", metavar="PERIOD", help="ISO 8601: P18M, P30D, PT1H")
+    advance.add_argument(
+        "--device", action="append", default=[], metavar="NAME", help="tell it the time, though it said nothing yet"
+    )
 
 
 def _add_papers(commands: Commands) -> None:

@@ -173,6 +173,22 @@ def test_outage(echo, cloud):
     assert done.returncode == 0, done.stdout
 
 
+def test_a_device_has_the_time_of_the_simulated_clock_from_its_first_word_on(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        test_clock="""
+import pytest
+
+@pytest.mark.echo(clock="2199-03-01T07:30:00Z")
+def test_clock(echo, cloud):
+    assert echo.say("what time is it").interaction.at.isoformat().startswith("2199-03-01T07:30:00")
+    cloud.advance("PT1H")
+    assert echo.say("what time is it").interaction.at.isoformat().startswith("2199-03-01T08:30:00")
+""",
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_an_error_is_waited_for_once_in_the_order_of_the_errors(tmp_path: Path) -> None:
     done = run(
         tmp_path,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from cloud_stub import accounts, wishes
 from cloud_stub.commands.common import opened, print_json
-from cloud_stub.contract.messages import ID_PATTERN, rfc3339
+from cloud_stub.contract.messages import DEVICE_PATTERN, ID_PATTERN, rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.retention import device_copies, receipt
@@ -100,7 +100,12 @@ def advance(options: argparse.Namespace) -> int:
         house.clock.forward(period.since(house.clock.now()))
         with house.stores.write() as connection:
             keep_time(connection, house.clock.shown())
-            device_copies.tell_time(connection, house.keys.seal, house.clock.shown())
+            owners = accounts.owners(connection, options.device)
+            for name in options.device:
+                if not re.match(DEVICE_PATTERN, name) or name not in owners:
+                    raise CloudError(f"{name!r} is no device here. Register it: cloud-stub register NAME")
+            named = [(account, name) for name, account in owners.items()]
+            device_copies.tell_time(connection, house.keys.seal, house.clock.shown(), *named)
         swept = wishes.sweeper(house).sweep()
         now = rfc3339(house.clock.now())
     if options.json:

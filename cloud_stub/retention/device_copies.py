@@ -41,15 +41,18 @@ def forget(connection: Connection, seal: Seal, table: Table, where: ColumnElemen
         _tell(connection, seal, table, connection.execute(found).all(), now)
 
 
-def tell_time(connection: Connection, seal: Seal, now: datetime) -> None:
-    """A simulated clock was set forward: tell every device that is registered or has something that will ring."""
+def tell_time(connection: Connection, seal: Seal, now: datetime, *others: tuple[str, str]) -> None:
+    """A simulated clock was set forward: tell every device that is registered, or has something that will ring, or
+    said something that is still here; and `others`, by account and name. Any other is told when it speaks.
+    """
+    told_of = (*ALERTS, RECORDS["primary", "transcript"])
     known = union(
         select(device.c.account, device.c.device),
-        *(select(table.c.account, table.c.device).where(table.c.device != "") for table in ALERTS),
+        *(select(table.c.account, table.c.device).where(table.c.device != "") for table in told_of),
     )
     seal.erase(connection, directive, directive.c.purpose == Clock.name)
-    mine = sorted(connection.execute(known).all())
-    rows = [_row(row.account, row.device, Clock(id=new_id(), now=now), now) for row in mine]
+    mine = sorted({*others, *((row.account, row.device) for row in connection.execute(known))})
+    rows = [_row(account, name, Clock(id=new_id(), now=now), now) for account, name in mine]
     if rows:
         seal.insert(connection, directive, rows)
 

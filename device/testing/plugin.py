@@ -94,7 +94,9 @@ def cloud(
 
 
 @pytest.fixture
-def make_echo(mqtt_broker: "BrokerAddress", cloud: "Cloud") -> "Iterator[Callable[..., RemoteEcho]]":
+def make_echo(
+    request: pytest.FixtureRequest, mqtt_broker: "BrokerAddress", cloud: "Cloud"
+) -> "Iterator[Callable[..., RemoteEcho]]":
     """Starts a device of that cloud's, with settings: `bedroom = make_echo("bedroom", wake_word="computer")`."""
     from device.errors import EchoError  # noqa: PLC0415
     from device.testing import processes  # noqa: PLC0415
@@ -119,6 +121,10 @@ def make_echo(mqtt_broker: "BrokerAddress", cloud: "Cloud") -> "Iterator[Callabl
             if process.returncode is not None:
                 complaint = log.read_text().strip().splitlines() or ["no reason"]
                 raise EchoError(f"the device {name} did not start: {complaint[-1]}")
+            if chosen(request, "clock") not in {"system", "simulated"}:
+                # It would learn only with its first answer that it is another time.
+                cloud.ask("advance", "PT0S", "--device", name)
+                cloud.settle()
             return made
 
         yield make

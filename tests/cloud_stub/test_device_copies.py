@@ -5,15 +5,18 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 
+from cloud_stub import accounts
 from cloud_stub.contract.messages import Alert, Clock, Directive, Forget, new_id, rfc3339
 from cloud_stub.house import open_house
 from cloud_stub.ingest import Ingest
 from cloud_stub.retention import device_copies, policy
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.retention.sweeper import Sweeper
+from cloud_stub.stores.tables import directive
 from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, assistant, neighbourhood
-from tests.processes import asked
+from tests.processes import asked, cloud_stub
 
 POLICIES = Path(policy.__file__).parent.parent / "policies"
 ALARM = "set a recurring alarm for seven a m"
@@ -150,7 +153,7 @@ def test_a_recording_that_a_setting_takes_back_is_forgotten_alone(tmp_path: Path
         assert forgotten(cloud) == {"recording": {name}}
 
 
-def test_a_simulated_clock_reaches_whoever_speaks_and_at_every_advance_whoever_is_to_ring(tmp_path: Path) -> None:
+def test_a_simulated_clock_reaches_whoever_speaks_and_at_every_advance_whoever_is_known(tmp_path: Path) -> None:
     with open_house(tmp_path, "amazon-2019", create=True, simulated=True) as house:
         ingest = Ingest(house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE)
         cloud = Neighbourhood(house, ingest, tmp_path)
@@ -166,6 +169,28 @@ def test_a_simulated_clock_reaches_whoever_speaks_and_at_every_advance_whoever_i
     assert isinstance(clock, Clock)
     assert abs(clock.now - now) < timedelta(seconds=1)
     assert now > datetime.now(UTC) + timedelta(days=30)
+
+
+def test_a_simulated_clock_that_is_set_forward_reaches_whoever_has_spoken_and_whoever_is_named(tmp_path: Path) -> None:
+    with open_house(tmp_path, "amazon-2019", create=True, simulated=True) as house:
+        ingest = Ingest(house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE)
+        cloud = Neighbourhood(house, ingest, tmp_path)
+        cloud.say("what time is it", device="hall")
+    now = datetime.fromisoformat(asked("advance", "PT1H", "--device", "attic", "--data", tmp_path)["now"])
+    sent = select(directive.c.recipient, directive.c.account).where(directive.c.purpose == "clock")
+    with open_house(tmp_path) as house:
+        with house.stores.read() as connection:
+            told_now = sorted(map(tuple, connection.execute(sent)))
+        clocks = told(Neighbourhood(house, ingest, tmp_path), Clock)
+    assert told_now == [("device/attic", "household"), ("device/hall", "household")]
+    assert [abs(one.now - now) < timedelta(seconds=1) for one in clocks if isinstance(one, Clock)] == [True, True]
+
+    with open_house(tmp_path) as house, house.stores.write() as connection:
+        accounts.register(connection, house.clock, "hall", "alice", child=False)
+    for name in ("attic", "at/tic"):
+        told_off = cloud_stub("advance", "PT1H", "--device", name, "--data", tmp_path)
+        assert told_off.returncode == 2
+        assert f"{name!r} is no device here. Register it" in told_off.stderr
 
 
 def test_what_a_rule_erases_only_after_a_while_rings_until_then_and_is_forgotten_with_it(tmp_path: Path) -> None:
