@@ -78,7 +78,7 @@ def _fields(kind: type[Struct]) -> str:
     for field in fields(kind):
         default = field.default if field.default_factory is NODEFAULT else field.default_factory()
         standard = "" if default is NODEFAULT else f" = {msgspec.json.encode(default).decode()}"
-        shown.append(f"`{field.name}: {_type(hints[field.name])}{standard}`")
+        shown.append(f"`{field.encode_name}: {_type(hints[field.name])}{standard}`")
     return ", ".join(shown)
 
 

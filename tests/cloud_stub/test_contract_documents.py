@@ -1,6 +1,7 @@
 """The contract as documents: they are in step with it, and its schemas say exactly what it accepts."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,16 @@ def test_the_documents_are_in_step_with_the_contract() -> None:
     assert {name: (DOCS / name).read_text("utf-8") for name in there} == documents(), (
         "run: python -m cloud_stub.contract.asyncapi docs"
     )
+
+
+def test_the_page_of_messages_names_the_fields_as_the_wire_does() -> None:
+    rows = [row for row in (DOCS / "messages.md").read_text("utf-8").splitlines() if row.startswith("| `echo/")]
+    shown = {row.split("`")[1].removeprefix("echo/v1/{device}/"): row for row in rows}
+    files = [file for file in (DOCS / "schemas").glob("*.json") if not file.name.startswith("partner-")]
+    assert files
+    for file in files:
+        fields = set(json.loads(file.read_text("utf-8"))["properties"])
+        assert set(re.findall(r"`(\w+): ", shown[file.stem.replace("-", "/", 1)])) == fields, file.name
 
 
 def test_the_asyncapi_document_is_one_of_version_3() -> None:
