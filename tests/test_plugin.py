@@ -57,7 +57,7 @@ def test_the_tests_in_the_readme_pass_on_the_embedded_broker_too(tmp_path: Path)
     (shown,) = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     done = run(tmp_path, "--echo-broker", "embedded", test_shown=shown)
     assert done.returncode == 0, done.stdout
-    assert "3 passed" in done.stdout
+    assert "4 passed" in done.stdout
 
 
 CHOICES = """
