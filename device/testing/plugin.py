@@ -79,7 +79,7 @@ def mqtt_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 def cloud(
     request: pytest.FixtureRequest, mqtt_broker: "BrokerAddress", tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[Cloud]":
-    """A cloud of the test's own, on that broker, with an empty data folder: history(), left(), residue(), advance()."""
+    """A cloud of the test's own, with an empty data folder: history(), left(), residue(), advance(), ask(), kill()."""
     from device.testing import processes  # noqa: PLC0415
 
     data = tmp_path_factory.mktemp("residual-echo") / "data"
