@@ -11,7 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import DIRECTIVES, Directive, Interaction, Speak, decode
+from cloud_stub.contract.messages import DIRECTIVES, ROOT, Directive, Interaction, Speak, decode
 from device.errors import EchoError
 from device.exchange import Exchange
 from device.testing.processes import PATIENCE_S, until
@@ -130,6 +130,9 @@ class RemoteEcho:
         return exchange if exchange.settled() and all(parts.values()) else None
 
     def _take(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        if not message.topic.startswith(f"{ROOT}/{self.device}/"):
+            # The embedded broker sends whoever connects all retained states for which anybody has subscribed.
+            return
         *_, room, name = message.topic.split("/")
         # What is no message is left to who tests for it: it must not end this thread.
         with contextlib.suppress(ValueError, RecursionError):

@@ -13,6 +13,7 @@ import soundfile
 from device.errors import EchoError
 from device.spoken_requests import FOLDER
 from device.testing.processes import device as running
+from device.testing.processes import embedded_broker
 from device.testing.remote import RemoteEcho, remote
 from tests.processes import asked, cloud, mosquitto, until
 from tests.real.test_mosquitto import client_program
@@ -97,6 +98,17 @@ def test_bad_commands_are_answered_by_an_error_and_the_state_and_nothing_ends(ho
         assert problem in house.person.errors[-1]["problem"]
     assert house.person.ask("volume", {"level": 7})["volume"] == 7
     assert house.device.poll() is None
+
+
+def test_whoever_follows_a_device_sees_it_alone_on_the_embedded_broker_too(tmp_path: Path) -> None:
+    with (
+        embedded_broker() as broker,
+        remote(broker, "kitchen") as kitchen,
+        running(broker, tmp_path / "data", "--microphone", "none", "--no-voice"),
+    ):
+        kitchen.online()
+        with remote(broker, "bedroom") as bedroom:  # subscribed now: what the broker kept has come before
+            assert bedroom.states == []
 
 
 def test_a_retained_command_is_ignored_and_said_so(tmp_path: Path) -> None:
