@@ -1,6 +1,7 @@
 """A clean Debian in a folder, of this machine's own release, in which the installer may do what it does."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -77,11 +78,9 @@ class Debian:
         null = subprocess.DEVNULL
         with subprocess.Popen(command, stdin=null, stdout=null, stderr=null) as process:
             try:
-                started = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-                until(
-                    lambda: process.poll() is not None or started.read_text().split(), "systemd-nspawn to start systemd"
-                )
-                yield Booted(started.read_text().split()[0])
+                until(lambda: process.poll() is not None or _systemd_of(process.pid), "systemd-nspawn to start systemd")
+                assert process.poll() is None, "systemd-nspawn ended: run it by hand to see why"
+                yield Booted(_systemd_of(process.pid))
             finally:
                 process.terminate()  # powers it off
 
@@ -96,6 +95,15 @@ class Debian:
     def read(self, path: str) -> str:
         """The text of a file in there."""
         return (self.root / path).read_text("utf-8")
+
+
+def _systemd_of(nspawn: int) -> str:
+    """The number of the systemd that it runs; empty before. The first child is another, which starts that and ends."""
+    for child in Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
+                return child
+    return ""
 
 
 class Booted:
@@ -122,7 +130,9 @@ def make(folder: Path) -> Debian:
     if not shutil.which("debootstrap"):
         missing("debootstrap", "apt install debootstrap")
     cache = Path(os.environ.get("RESIDUAL_ECHO_INSTALL_CACHE") or folder)
-    packed, wheels = cache / "debian.tar", cache / "wheels"
+    # What the project needs changes: wheels for what it needed once are not used again.
+    needs = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes()).hexdigest()[:12]
+    packed, wheels = cache / "debian.tar", cache / f"wheels-{needs}"
     if not packed.exists():
         _bootstrap(folder / "made", packed)
     if not wheels.exists():
@@ -142,16 +152,21 @@ def _bootstrap(root: Path, packed: Path) -> None:
         missing("a mirror of Debian", f"apt knows of none for {codename}: look at /etc/apt/sources.list")
     more = "--include=systemd,systemd-sysv,ca-certificates"
     subprocess.run(["debootstrap", "--variant=minbase", more, codename, root, mirrors[0]], check=True)
-    subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True)
+    # Whole, or not there, as the wheels are: a part of it would be used for ever.
+    part = packed.with_suffix(".part")
+    subprocess.run(["tar", "-C", root, "-cf", part, "."], check=True)
+    part.rename(packed)
 
 
 def _wheels(checkout: Path, wheels: Path) -> None:
     """What the installer's pip will ask for, with this machine's own settings of pip; the project itself not."""
     shutil.copytree(CHECKOUT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info"))
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(wheels)]
+    part = wheels.with_suffix(".part")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(part)]
     subprocess.run([*command, f"{checkout}[cloud,hardware]", "setuptools>=77"], check=True)
-    for own in wheels.glob("residual_echo-*.whl"):
+    for own in part.glob("residual_echo-*.whl"):
         own.unlink()
+    part.rename(wheels)
 
 
 def _output(*command: str) -> Sequence[str]:
