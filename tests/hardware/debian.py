@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.processes import missing, until
@@ -42,7 +42,8 @@ class Debian:
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": "/wheels",
         } | environment
-        within = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), *command]
+        # Whoever was started in the background ignores Ctrl-C, and so does all that he starts, unless told otherwise.
+        within = ["env", "-i", "--default-signal=INT", *map("=".join, variables.items()), *command]
         paths = [str(self.root), str(self._wheels), str(CHECKOUT)]
         return ["unshare", "--mount", "--fork", "bash", "-ec", INSIDE, "inside", *paths, mounts, *within]
 
@@ -55,20 +56,23 @@ class Debian:
         """Run the installer of this checkout."""
         return self.run("/src/hardware/install.sh", *options, mounts=mounts, **environment)
 
-    def interrupt(self, *options: str, after: str) -> "subprocess.CompletedProcess[str]":
-        """Run the installer; end it, and what it runs, when it has printed a line that begins so.
+    def interrupt(
+        self, *options: str, at: Callable[[Path], object], by: signal.Signals
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the installer; once `at` is true of the folder, it and all that it runs get that signal.
 
-        Not as Ctrl-C does: whoever was started in the background ignores that, and so does all that he starts.
+        As by Ctrl-C in a terminal; and SIGKILL leaves none of them, as when the power fails.
         """
         line = self.command("/src/hardware/install.sh", *options)
+        line[1:1] = ["--pid", "--kill-child"]
         with subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         ) as process:
-            assert process.stdout is not None
-            seen = next((shown for shown in process.stdout if shown.startswith(after)), "")
-            os.killpg(process.pid, signal.SIGTERM)
-            rest, errors = process.communicate()
-        return subprocess.CompletedProcess(line, process.returncode, seen + rest, errors)
+            until(lambda: process.poll() is not None or at(self.root), "the moment to interrupt it", 900)
+            assert process.poll() is None, process.communicate()
+            os.killpg(process.pid, by)
+            printed, errors = process.communicate()
+        return subprocess.CompletedProcess(line, process.returncode, printed, errors)
 
     @contextlib.contextmanager
     def booted(self) -> "Iterator[Booted]":
