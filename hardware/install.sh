@@ -60,7 +60,7 @@ step() {
   local what=$1 log=$RUN.log
   shift
   if [[ $dry_run ]]; then
-    say "would run: $*"
+    say "$what: would run $*"
     return
   fi
   say "$what"
@@ -104,9 +104,9 @@ check_python() {
 }
 
 check_space() {
-  local free
-  mkdir -p "$PREFIX"
-  free=$(df --output=avail -BM "$PREFIX" | tail -n 1 | tr -dc 0-9)
+  local place=$PREFIX free
+  [[ -e $place ]] || place=${PREFIX%/*}
+  free=$(df --output=avail -BM "$place" | tail -n 1 | tr -dc 0-9)
   ((free >= NEEDED_MB)) \
     || die "$free MB are free where $PREFIX is; $NEEDED_MB are needed. Free some space (df -h), then run this again."
 }
@@ -237,8 +237,11 @@ write_settings() {
     say "$SETTINGS/device.toml stays as it is"
     return
   fi
+  if [[ $dry_run ]]; then
+    say "would write $SETTINGS/device.toml"
+    return
+  fi
   say "writing $SETTINGS/device.toml"
-  [[ $dry_run ]] && return
   install -d -m 0755 "$SETTINGS"
   # Complete, or not there: a part of it would stay for ever.
   "$PREFIX/device/bin/echo-device" settings --init --config "$TMPDIR/device.toml" >/dev/null
@@ -287,6 +290,7 @@ install_all() {
     # On the disk that the programs go to: /tmp may be small, in memory, or both.
     export TMPDIR=$PREFIX/tmp
     rm -rf "$TMPDIR"
+    mkdir -p "$PREFIX"
     mkdir -m 0700 "$TMPDIR"
   fi
   install_packages
@@ -311,8 +315,18 @@ install_all() {
   if [[ $with_cloud ]]; then enable_service residual-echo-cloud; fi
   enable_service residual-echo
   start_services
-  if [[ ! $dry_run ]]; then rm -rf "$TMPDIR"; fi
-  say "done. Check it: sudo -u residual-echo $PREFIX/device/bin/echo-device doctor --config $SETTINGS/device.toml"
+  if [[ $dry_run ]]; then
+    say "nothing was done."
+    return
+  fi
+  rm -rf "$TMPDIR"
+  if [[ ! $with_broker && ! $own_broker ]] && ! grep -q '^broker *=' "$SETTINGS/device.toml"; then
+    say "There is no broker here. For one: $0 --with-broker. Or write the address of yours into $SETTINGS/device.toml," \
+      "as broker = \"mqtt://HOST:1883\"; then: systemctl restart residual-echo"
+  fi
+  # A sound card without a sound server has one listener: while the service runs, the check would find it taken.
+  say "done. What it does: journalctl -fu residual-echo. To check it, stop it meanwhile (systemctl stop residual-echo):" \
+    "sudo -u residual-echo $PREFIX/device/bin/echo-device doctor --config $SETTINGS/device.toml"
 }
 
 uninstall_all() {
@@ -349,7 +363,7 @@ uninstall_all() {
     if getent passwd "$name" >/dev/null; then act userdel "$name"; fi
   done
   act rm -rf "$SETTINGS" "$PREFIX"
-  say "done."
+  if [[ $dry_run ]]; then say "nothing was done."; else say "done."; fi
 }
 
 # ---- arguments ---------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""A clean Debian in a folder, of this machine's own release, in which the installer may do what it does."""
+"""A clean Debian in a folder, in which the installer may do what it does."""
 
 import contextlib
 import hashlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,14 @@ from pathlib import Path
 from tests.processes import missing, until
 
 CHECKOUT = Path(__file__).parents[2]
+
+#: Debian's releases that the installer is tried in, and their Pythons.
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+
+#: What wheels may be built for that all of them run.
+PLATFORMS = [
+    f"manylinux{each}" for each in ("1", "2010", "2014", "_2_5", "_2_12", "_2_17", "_2_26", "_2_27", "_2_28", "_2_34")
+]
 
 #: In a mount namespace of its own, so that nothing stays mounted however it ends, and nothing of ours can be removed.
 #: "$@" is the folder, that of the wheels, the checkout, what else to mount, and the command.
@@ -78,7 +87,7 @@ class Debian:
     def booted(self) -> "Iterator[Booted]":
         """Start it by its own systemd, without network; what it writes meanwhile is gone when the block ends."""
         command = ["systemd-nspawn", "--quiet", "--boot", "--volatile=overlay", "--private-network"]
-        command += ["--register=no", "--keep-unit", "--directory", str(self.root)]
+        command += ["--register=no", "--keep-unit", f"--bind-ro={CHECKOUT}:/src", "--directory", str(self.root)]
         null = subprocess.DEVNULL
         with subprocess.Popen(command, stdin=null, stdout=null, stderr=null) as process:
             try:
@@ -128,32 +137,41 @@ class Booted:
 
 
 def make(folder: Path) -> Debian:
-    """A new one. What takes long to make is kept, and used again, where RESIDUAL_ECHO_INSTALL_CACHE names a folder."""
+    """A new one, of the release that RESIDUAL_ECHO_INSTALL_RELEASE names, or this machine's own.
+
+    What takes long to make is kept, and used again, where RESIDUAL_ECHO_INSTALL_CACHE names a folder.
+    """
     if os.geteuid() != 0:
         missing("root", "run this as root: a Debian in a folder is made by nobody else")
     if not shutil.which("debootstrap"):
         missing("debootstrap", "apt install debootstrap")
+    codename = os.environ.get("RESIDUAL_ECHO_INSTALL_RELEASE") or _own_release()
+    if codename not in PYTHONS:
+        missing("a release that the installer knows", f"{codename} is none of {', '.join(PYTHONS)}")
     cache = Path(os.environ.get("RESIDUAL_ECHO_INSTALL_CACHE") or folder)
     # What the project needs changes: wheels for what it needed once are not used again.
     needs = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes()).hexdigest()[:12]
-    packed, wheels = cache / "debian.tar", cache / f"wheels-{needs}"
+    packed, wheels = cache / f"{codename}.tar", cache / f"wheels-{codename}-{needs}"
     if not packed.exists():
-        _bootstrap(folder / "made", packed)
+        _bootstrap(codename, folder / "made", packed)
     if not wheels.exists():
-        _wheels(folder / "checkout", wheels)
+        _wheels(PYTHONS[codename], folder / "checkout", wheels)
     root = folder / "root"
     root.mkdir()
     subprocess.run(["tar", "-C", root, "-xf", packed], check=True)
     return Debian(root, wheels)
 
 
-def _bootstrap(root: Path, packed: Path) -> None:
-    """From the mirror that apt uses here."""
-    codename = _output("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME")[0]
+def _own_release() -> str:
+    return _output("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME")[0]
+
+
+def _bootstrap(codename: str, root: Path, packed: Path) -> None:
+    """From the mirror that apt uses here for this machine's own release."""
     listed = _output("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages")
-    mirrors = [line.split()[0] for line in listed if line.endswith(f" {codename}")]
+    mirrors = [line.split()[0] for line in listed if line.endswith(f" {_own_release()}")]
     if not mirrors:
-        missing("a mirror of Debian", f"apt knows of none for {codename}: look at /etc/apt/sources.list")
+        missing("a mirror of Debian", f"apt knows of none for {_own_release()}: look at /etc/apt/sources.list")
     more = "--include=systemd,systemd-sysv,ca-certificates"
     subprocess.run(["debootstrap", "--variant=minbase", more, codename, root, mirrors[0]], check=True)
     # Whole, or not there, as the wheels are: a part of it would be used for ever.
@@ -162,15 +180,25 @@ def _bootstrap(root: Path, packed: Path) -> None:
     part.rename(packed)
 
 
-def _wheels(checkout: Path, wheels: Path) -> None:
+def _wheels(python: str, checkout: Path, wheels: Path) -> None:
     """What the installer's pip will ask for, with this machine's own settings of pip; the project itself not."""
     shutil.copytree(CHECKOUT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info"))
     part = wheels.with_suffix(".part")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(part)]
-    subprocess.run([*command, f"{checkout}[cloud,hardware]", "setuptools>=77"], check=True)
+    wanted = [f"{checkout}[cloud,hardware]", "setuptools>=77"]
+    _pip("wheel", "-w", str(part), *wanted)
+    if python != f"{sys.version_info.major}.{sys.version_info.minor}":
+        # What is built here is for every Python; what is compiled is fetched for that one too.
+        made = [str(own) for own in part.glob("residual_echo-*.whl")]
+        platforms = [f"--platform={each}_{platform.machine()}" for each in PLATFORMS]
+        there = [f"--python-version={python}", "--only-binary=:all:", f"--find-links={part}", *platforms]
+        _pip("download", "-d", str(part), *there, *(f"{own}[cloud,hardware]" for own in made), "setuptools>=77")
     for own in part.glob("residual_echo-*.whl"):
         own.unlink()
     part.rename(wheels)
+
+
+def _pip(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "pip", "-q", *arguments], check=True)
 
 
 def _output(*command: str) -> Sequence[str]:

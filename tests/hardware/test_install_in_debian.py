@@ -249,6 +249,20 @@ def test_under_systemd_it_hears_is_answered_and_leaves_no_words_in_the_journal(s
         assert [machine.about(service, "ActiveState") for service in SERVICES] == ["inactive"] * 3, "and not failed"
 
 
+def test_uninstalled_while_it_runs_it_stops_and_leaves_nothing(
+    system: Debian,
+) -> None:
+    with system.booted() as machine:
+        until(lambda: machine.about("residual-echo", "ActiveState") == "active", "the device to be active", 300)
+        done = machine.run("/src/hardware/install.sh", "--uninstall")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert [machine.about(service, "LoadState") for service in SERVICES] == ["not-found"] * 3
+        assert "echo" not in machine.run("cat", "/etc/passwd", "/etc/group").stdout
+        left = machine.run("find", "/etc", "/usr", "/opt", "/var/lib", "/root", "/home", "/srv", "/tmp", "/var/tmp")
+        assert left.returncode == 0, left.stderr
+        assert not [name for name in left.stdout.splitlines() if "residual" in name or "mosquitto" in name]
+
+
 def test_uninstalled_it_leaves_nothing_and_data_only_where_told_to(
     system: Debian, before: tuple[set[str], str, str]
 ) -> None:
