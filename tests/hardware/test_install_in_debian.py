@@ -169,7 +169,7 @@ def test_systemd_takes_each_unit_where_its_program_is(system: Debian, unit: str)
 
 def test_run_again_it_changes_nothing(system: Debian) -> None:
     settings = system.root / "etc/residual-echo/device.toml"
-    settings.write_text(settings.read_text("utf-8") + 'wake_word = "computer"\n', "utf-8")
+    settings.write_text(settings.read_text("utf-8") + "outbox_bytes = 100_000_000\n", "utf-8")
     files, mine = system.files(), settings.read_text("utf-8")
     done = system.install()
     assert done.returncode == 0, done.stdout + done.stderr
