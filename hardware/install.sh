@@ -7,6 +7,7 @@ readonly PREFIX=/opt/residual-echo          # programs; and which packages came 
 readonly SETTINGS=/etc/residual-echo        # device.toml, mosquitto.conf
 readonly UNITS=/etc/systemd/system
 readonly STATE=/var/lib/residual-echo       # and -cloud, -broker: what was said
+readonly RUN=/run/residual-echo-install     # while it runs: .lock, and .log of what it runs
 readonly PYTHON=/usr/bin/python3
 readonly NEEDED_MB=700                      # measured on x86-64: 164 for the device, 241 more for the cloud; and what builds them
 
@@ -56,28 +57,24 @@ disk_is_full() {
 
 # step WHAT COMMAND...: does it in silence; where it fails, shows the end of what it printed, the cause and the remedy.
 step() {
-  local what=$1 log
+  local what=$1 log=$RUN.log
   shift
   if [[ $dry_run ]]; then
-    say "would run: $*"
+    say "$what: would run $*"
     return
   fi
   say "$what"
-  log=$(mktemp) || die "nothing can be written to ${TMPDIR:-/tmp}. Free some disk space, then run this again."
-  if "$@" >"$log" 2>&1; then
-    rm -f "$log"
-    return
-  fi
+  # In a shell of its own: where this one is interrupted, it does not say so into the log.
+  if ("$@") >"$log" 2>&1; then return; fi
   tail -n 15 "$log" >&2
   local remedy="See the lines above. Then run this again: it goes on from here."
   if grep -qi 'No space left on device\|enough free space' "$log" || disk_is_full; then
     remedy="The disk is full. Free some space (df -h), then run this again: it goes on from here."
   elif grep -qi 'could not resolve\|temporary failure\|unable to connect\|failed to fetch\|connection failed\|newconnectionerror\|could not find a version\|no matching distribution\|connection.*\(refused\|broken\|reset\|timed out\)\|network is unreachable' "$log"; then
     remedy="Check the network (ping debian.org). Then run this again: it goes on from here."
-  elif grep -qi 'could not get lock' "$log"; then
+  elif grep -qi 'could not get lock\|lock was locked by another process' "$log"; then
     remedy="Another program installs packages. Wait until it has ended, then run this again."
   fi
-  rm -f "$log"
   die "failed: $what. $remedy"
 }
 
@@ -107,9 +104,9 @@ check_python() {
 }
 
 check_space() {
-  local free
-  mkdir -p "$PREFIX"
-  free=$(df --output=avail -BM "$PREFIX" | tail -n 1 | tr -dc 0-9)
+  local place=$PREFIX free
+  [[ -e $place ]] || place=${PREFIX%/*}
+  free=$(df --output=avail -BM "$place" | tail -n 1 | tr -dc 0-9)
   ((free >= NEEDED_MB)) \
     || die "$free MB are free where $PREFIX is; $NEEDED_MB are needed. Free some space (df -h), then run this again."
 }
@@ -121,10 +118,19 @@ systemd_runs() { [[ -d /run/systemd/system ]]; }
 export DEBIAN_FRONTEND=noninteractive
 apt_get() { apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
 
-installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+state() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true; }
+installed() { [[ $(state "$1") == installed ]]; }
+gone() { [[ $(state "$1") == "" || $(state "$1") == not-installed ]]; }
 
 # Not `| grep -q`: it ends at the first match, and what writes to it then fails, and with it the pipe.
 available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *"Candidate: "[^\(]* ]]; }
+
+# What was interrupted half-way, here or elsewhere: dpkg configures what is whole, apt fetches anew what is not. Nobody's
+# packages are removed for it. What cannot be finished so, the next step of apt's names.
+finish_packages() {
+  dpkg --configure -a || true
+  apt_get install -y --fix-broken --no-remove --no-install-recommends || true
+}
 
 wanted_packages() {
   # libatomic1: the speech recogniser's build for arm64 needs it. espeak-ng: the voice.
@@ -134,12 +140,12 @@ wanted_packages() {
 
 install_packages() {
   local name missing=() extra=()
+  step "finishing what another installation may have left" finish_packages
   for name in $(wanted_packages); do installed "$name" || missing+=("$name"); done
   if [[ $dry_run ]]; then
     ((${#missing[@]} == 0)) || say "would install packages: ${missing[*]}"
     return
   fi
-  step "finishing what another installation may have left" dpkg --configure -a
   if ((${#missing[@]})); then step "asking which packages there are" apt_get update; fi
   # Raspberry Pi OS has these, Debian not all of them; they are for pins and lights.
   for name in python3-lgpio python3-spidev; do
@@ -163,10 +169,10 @@ install_packages() {
   step "installing ${missing[*]}" apt_get install -y --no-install-recommends "${missing[@]}"
 }
 
-# Those of ours whose removal takes nothing with it that somebody else has installed.
+# Those of ours, or what is left of them, whose removal takes nothing with it that somebody else has installed.
 removable_packages() {
   local ours name
-  ours=$(sort -u "$PREFIX/packages" | while read -r name; do if installed "$name"; then echo "$name"; fi; done)
+  ours=$(sort -u "$PREFIX/packages" | while read -r name; do gone "$name" || echo "$name"; done)
   if takes_others "$ours" "$ours"; then
     for name in $ours; do
       if takes_others "$ours" "$name"; then
@@ -179,6 +185,9 @@ removable_packages() {
     echo "$ours"
   fi
 }
+
+# apt leaves the settings of what was half removed.
+purge_packages() { apt_get purge -y "$@" && dpkg --purge "$@"; }
 
 # takes_others OURS NAMES: whether the removal of NAMES takes packages with it that are not among OURS.
 takes_others() {
@@ -228,8 +237,11 @@ write_settings() {
     say "$SETTINGS/device.toml stays as it is"
     return
   fi
+  if [[ $dry_run ]]; then
+    say "would write $SETTINGS/device.toml"
+    return
+  fi
   say "writing $SETTINGS/device.toml"
-  [[ $dry_run ]] && return
   install -d -m 0755 "$SETTINGS"
   # Complete, or not there: a part of it would stay for ever.
   "$PREFIX/device/bin/echo-device" settings --init --config "$TMPDIR/device.toml" >/dev/null
@@ -278,6 +290,7 @@ install_all() {
     # On the disk that the programs go to: /tmp may be small, in memory, or both.
     export TMPDIR=$PREFIX/tmp
     rm -rf "$TMPDIR"
+    mkdir -p "$PREFIX"
     mkdir -m 0700 "$TMPDIR"
   fi
   install_packages
@@ -302,8 +315,18 @@ install_all() {
   if [[ $with_cloud ]]; then enable_service residual-echo-cloud; fi
   enable_service residual-echo
   start_services
-  if [[ ! $dry_run ]]; then rm -rf "$TMPDIR"; fi
-  say "done. Check it: sudo -u residual-echo $PREFIX/device/bin/echo-device doctor --config $SETTINGS/device.toml"
+  if [[ $dry_run ]]; then
+    say "nothing was done."
+    return
+  fi
+  rm -rf "$TMPDIR"
+  if [[ ! $with_broker && ! $own_broker ]] && ! grep -q '^broker *=' "$SETTINGS/device.toml"; then
+    say "There is no broker here. For one: $0 --with-broker. Or write the address of yours into $SETTINGS/device.toml," \
+      "as broker = \"mqtt://HOST:1883\"; then: systemctl restart residual-echo"
+  fi
+  # A sound card without a sound server has one listener: while the service runs, the check would find it taken.
+  say "done. What it does: journalctl -fu residual-echo. To check it, stop it meanwhile (systemctl stop residual-echo):" \
+    "sudo -u residual-echo $PREFIX/device/bin/echo-device doctor --config $SETTINGS/device.toml"
 }
 
 uninstall_all() {
@@ -317,8 +340,9 @@ uninstall_all() {
     act rm -rf "$UNITS/$name.service.d"
   done
   if [[ -e $PREFIX/packages ]]; then
+    step "finishing what an installation may have left" finish_packages
     mapfile -t packages < <(removable_packages)
-    if ((${#packages[@]})); then step "removing ${packages[*]}" apt_get purge -y "${packages[@]}"; fi
+    if ((${#packages[@]})); then step "removing ${packages[*]}" purge_packages "${packages[@]}"; fi
   fi
   if [[ -e $PREFIX/masked-mosquitto ]]; then act rm -f "$UNITS/mosquitto.service"; fi
   if [[ -e $PREFIX/made-mosquitto ]] && ! installed mosquitto && getent passwd mosquitto >/dev/null; then
@@ -339,7 +363,7 @@ uninstall_all() {
     if getent passwd "$name" >/dev/null; then act userdel "$name"; fi
   done
   act rm -rf "$SETTINGS" "$PREFIX"
-  say "done."
+  if [[ $dry_run ]]; then say "nothing was done."; else say "done."; fi
 }
 
 # ---- arguments ---------------------------------------------------------------------------------------------------
@@ -360,9 +384,9 @@ done
 [[ ! $keep_data || $uninstall ]] || die "--keep-data is for --uninstall: an installation never removes data."
 [[ $dry_run || $(id -u) == 0 ]] || die "this needs root. Run: sudo $0 $*"
 if [[ ! $dry_run ]]; then
-  exec 9>/run/residual-echo-install.lock
+  exec 9>"$RUN.lock"
   flock --nonblock 9 || die "another install.sh is at work. Wait until it has ended."
-  trap 'rm -f /run/residual-echo-install.lock' EXIT
+  trap 'rm -f "$RUN.lock" "$RUN.log"' EXIT
 fi
 trap 'die "failed: $BASH_COMMAND. See the lines above. Then run this again: it goes on from here."' ERR
 trap 'die "interrupted. Run this again: it goes on from here."' INT TERM HUP

@@ -40,17 +40,34 @@ class Promises:
     alarms: set[str] = field(default_factory=set)
     """Those whose alarm the device has confirmed: it will ring, whatever becomes of the cloud."""
 
+    alerts: dict[str, str] = field(default_factory=dict)
+    """By its alert, the interaction that an alarm was set by."""
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """What one more message promises."""
+        *_, room, name = topic.split("/")
+        told: dict[str, Any] = json.loads(payload) if payload else {}
+        if (room, name) == ("event", "interaction"):
+            self.said[told["id"]] = told["transcript"]
+            self.times[told["id"]] = datetime.fromisoformat(told["at"])
+        elif name == "state" and told["last_heard"]:
+            self.heard.add(datetime.fromisoformat(told["last_heard"]))
+        elif (room, name) == ("directive", "alert"):
+            self.alerts[told["id"]] = told["interaction"]
+        elif (room, name) == ("event", "confirm"):
+            self.alarms |= {self.alerts[each] for each in told["directives"] if each in self.alerts}
+        elif room == "directive" and name in {"stored", "forgotten"}:
+            self.answers[told["interaction"]] = name
+
     def deletions(self) -> dict[str, str]:
         """By the interaction that asks for a deletion, the one that it deletes: the last one that is left."""
         taken: dict[str, str] = {}
-        for name in (one for one in self._in_order() if self.said[one] == DELETE):
-            before = [
-                one
-                for one in self._in_order()
-                if self.times[one] < self.times[name] and self.said[one] != DELETE and one not in taken.values()
-            ]
-            if before:
-                taken[name] = before[-1]
+        left: list[str] = []
+        for name in sorted(self.said, key=lambda name: self.times[name]):
+            if self.said[name] != DELETE:
+                left.append(name)
+            elif left:
+                taken[name] = left.pop()
         return taken
 
     def deleted(self) -> set[str]:
@@ -65,27 +82,12 @@ class Promises:
         """What the cloud has said that it stores, and nobody has asked to delete."""
         return {name for name, answer in self.answers.items() if answer == "stored"} - self.maybe_deleted()
 
-    def _in_order(self) -> list[str]:
-        return sorted(self.said, key=lambda name: self.times[name])
-
 
 def promises(messages: Sequence[Sent]) -> Promises:
     """What cloud and device promise by these messages."""
-    made, alerts = Promises(), {}
+    made = Promises()
     for topic, payload in messages:
-        *_, room, name = topic.split("/")
-        told: dict[str, Any] = json.loads(payload) if payload else {}
-        if (room, name) == ("event", "interaction"):
-            made.said[told["id"]] = told["transcript"]
-            made.times[told["id"]] = datetime.fromisoformat(told["at"])
-        elif name == "state" and told["last_heard"]:
-            made.heard.add(datetime.fromisoformat(told["last_heard"]))
-        elif (room, name) == ("directive", "alert"):
-            alerts[told["id"]] = told["interaction"]
-        elif (room, name) == ("event", "confirm"):
-            made.alarms |= {alerts[each] for each in told["directives"] if each in alerts}
-        elif room == "directive" and name in {"stored", "forgotten"}:
-            made.answers[told["interaction"]] = name
+        made.take(topic, payload)
     return made
 
 

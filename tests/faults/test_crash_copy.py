@@ -18,7 +18,7 @@ import pytest
 
 from device.testing.processes import device
 from tests.byte_search import searched
-from tests.faults.household import ALARM, DELETE, Sent, Wire, promises, requests, wire
+from tests.faults.household import ALARM, DELETE, Promises, Sent, Wire, promises, requests, wire
 from tests.faults.images import check_cloud, check_device, marks, rows, started_cloud
 from tests.processes import cloud, mosquitto, until
 
@@ -77,8 +77,11 @@ class Load(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
+        now, taken = Promises(), 0
         while not self.ended.wait(0.05):
-            now = promises(list(self._house.messages))
+            for message in self._house.messages[taken:]:
+                now.take(*message)
+                taken += 1
             if len(now.heard) - len(now.answers) < AHEAD:
                 self._house.say(next(self._requests))
 

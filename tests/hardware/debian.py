@@ -1,17 +1,27 @@
-"""A clean Debian in a folder, of this machine's own release, in which the installer may do what it does."""
+"""A clean Debian in a folder, in which the installer may do what it does."""
 
 import contextlib
+import hashlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.processes import missing, until
 
 CHECKOUT = Path(__file__).parents[2]
+
+#: Debian's releases that the installer is tried in, and their Pythons.
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+
+#: What wheels may be built for that all of them run.
+PLATFORMS = [
+    f"manylinux{each}" for each in ("1", "2010", "2014", "_2_5", "_2_12", "_2_17", "_2_26", "_2_27", "_2_28", "_2_34")
+]
 
 #: In a mount namespace of its own, so that nothing stays mounted however it ends, and nothing of ours can be removed.
 #: "$@" is the folder, that of the wheels, the checkout, what else to mount, and the command.
@@ -41,7 +51,8 @@ class Debian:
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": "/wheels",
         } | environment
-        within = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), *command]
+        # Whoever was started in the background ignores Ctrl-C, and so does all that he starts, unless told otherwise.
+        within = ["env", "-i", "--default-signal=INT", *map("=".join, variables.items()), *command]
         paths = [str(self.root), str(self._wheels), str(CHECKOUT)]
         return ["unshare", "--mount", "--fork", "bash", "-ec", INSIDE, "inside", *paths, mounts, *within]
 
@@ -54,34 +65,35 @@ class Debian:
         """Run the installer of this checkout."""
         return self.run("/src/hardware/install.sh", *options, mounts=mounts, **environment)
 
-    def interrupt(self, *options: str, after: str) -> "subprocess.CompletedProcess[str]":
-        """Run the installer; end it, and what it runs, when it has printed a line that begins so.
+    def interrupt(
+        self, *options: str, at: Callable[[Path], object], by: signal.Signals
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the installer; once `at` is true of the folder, it and all that it runs get that signal.
 
-        Not as Ctrl-C does: whoever was started in the background ignores that, and so does all that he starts.
+        As by Ctrl-C in a terminal; and SIGKILL leaves none of them, as when the power fails.
         """
         line = self.command("/src/hardware/install.sh", *options)
+        line[1:1] = ["--pid", "--kill-child"]
         with subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         ) as process:
-            assert process.stdout is not None
-            seen = next((shown for shown in process.stdout if shown.startswith(after)), "")
-            os.killpg(process.pid, signal.SIGTERM)
-            rest, errors = process.communicate()
-        return subprocess.CompletedProcess(line, process.returncode, seen + rest, errors)
+            until(lambda: process.poll() is not None or at(self.root), "the moment to interrupt it", 900)
+            assert process.poll() is None, process.communicate()
+            os.killpg(process.pid, by)
+            printed, errors = process.communicate()
+        return subprocess.CompletedProcess(line, process.returncode, printed, errors)
 
     @contextlib.contextmanager
     def booted(self) -> "Iterator[Booted]":
         """Start it by its own systemd, without network; what it writes meanwhile is gone when the block ends."""
         command = ["systemd-nspawn", "--quiet", "--boot", "--volatile=overlay", "--private-network"]
-        command += ["--register=no", "--keep-unit", "--directory", str(self.root)]
+        command += ["--register=no", "--keep-unit", f"--bind-ro={CHECKOUT}:/src", "--directory", str(self.root)]
         null = subprocess.DEVNULL
         with subprocess.Popen(command, stdin=null, stdout=null, stderr=null) as process:
             try:
-                started = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-                until(
-                    lambda: process.poll() is not None or started.read_text().split(), "systemd-nspawn to start systemd"
-                )
-                yield Booted(started.read_text().split()[0])
+                until(lambda: process.poll() is not None or _systemd_of(process.pid), "systemd-nspawn to start systemd")
+                assert process.poll() is None, "systemd-nspawn ended: run it by hand to see why"
+                yield Booted(_systemd_of(process.pid))
             finally:
                 process.terminate()  # powers it off
 
@@ -96,6 +108,15 @@ class Debian:
     def read(self, path: str) -> str:
         """The text of a file in there."""
         return (self.root / path).read_text("utf-8")
+
+
+def _systemd_of(nspawn: int) -> str:
+    """The number of the systemd that it runs; empty before. The first child is another, which starts that and ends."""
+    for child in Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
+                return child
+    return ""
 
 
 class Booted:
@@ -116,42 +137,68 @@ class Booted:
 
 
 def make(folder: Path) -> Debian:
-    """A new one. What takes long to make is kept, and used again, where RESIDUAL_ECHO_INSTALL_CACHE names a folder."""
+    """A new one, of the release that RESIDUAL_ECHO_INSTALL_RELEASE names, or this machine's own.
+
+    What takes long to make is kept, and used again, where RESIDUAL_ECHO_INSTALL_CACHE names a folder.
+    """
     if os.geteuid() != 0:
         missing("root", "run this as root: a Debian in a folder is made by nobody else")
     if not shutil.which("debootstrap"):
         missing("debootstrap", "apt install debootstrap")
+    codename = os.environ.get("RESIDUAL_ECHO_INSTALL_RELEASE") or _own_release()
+    if codename not in PYTHONS:
+        missing("a release that the installer knows", f"{codename} is none of {', '.join(PYTHONS)}")
     cache = Path(os.environ.get("RESIDUAL_ECHO_INSTALL_CACHE") or folder)
-    packed, wheels = cache / "debian.tar", cache / "wheels"
+    # What the project needs changes: wheels for what it needed once are not used again.
+    needs = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes()).hexdigest()[:12]
+    packed, wheels = cache / f"{codename}.tar", cache / f"wheels-{codename}-{needs}"
     if not packed.exists():
-        _bootstrap(folder / "made", packed)
+        _bootstrap(codename, folder / "made", packed)
     if not wheels.exists():
-        _wheels(folder / "checkout", wheels)
+        _wheels(PYTHONS[codename], folder / "checkout", wheels)
     root = folder / "root"
     root.mkdir()
     subprocess.run(["tar", "-C", root, "-xf", packed], check=True)
     return Debian(root, wheels)
 
 
-def _bootstrap(root: Path, packed: Path) -> None:
-    """From the mirror that apt uses here."""
-    codename = _output("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME")[0]
+def _own_release() -> str:
+    return _output("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME")[0]
+
+
+def _bootstrap(codename: str, root: Path, packed: Path) -> None:
+    """From the mirror that apt uses here for this machine's own release."""
     listed = _output("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages")
-    mirrors = [line.split()[0] for line in listed if line.endswith(f" {codename}")]
+    mirrors = [line.split()[0] for line in listed if line.endswith(f" {_own_release()}")]
     if not mirrors:
-        missing("a mirror of Debian", f"apt knows of none for {codename}: look at /etc/apt/sources.list")
+        missing("a mirror of Debian", f"apt knows of none for {_own_release()}: look at /etc/apt/sources.list")
     more = "--include=systemd,systemd-sysv,ca-certificates"
     subprocess.run(["debootstrap", "--variant=minbase", more, codename, root, mirrors[0]], check=True)
-    subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True)
+    # Whole, or not there, as the wheels are: a part of it would be used for ever.
+    part = packed.with_suffix(".part")
+    subprocess.run(["tar", "-C", root, "-cf", part, "."], check=True)
+    part.rename(packed)
 
 
-def _wheels(checkout: Path, wheels: Path) -> None:
+def _wheels(python: str, checkout: Path, wheels: Path) -> None:
     """What the installer's pip will ask for, with this machine's own settings of pip; the project itself not."""
     shutil.copytree(CHECKOUT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info"))
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(wheels)]
-    subprocess.run([*command, f"{checkout}[cloud,hardware]", "setuptools>=77"], check=True)
-    for own in wheels.glob("residual_echo-*.whl"):
+    part = wheels.with_suffix(".part")
+    wanted = [f"{checkout}[cloud,hardware]", "setuptools>=77"]
+    _pip("wheel", "-w", str(part), *wanted)
+    if python != f"{sys.version_info.major}.{sys.version_info.minor}":
+        # What is built here is for every Python; what is compiled is fetched for that one too.
+        made = [str(own) for own in part.glob("residual_echo-*.whl")]
+        platforms = [f"--platform={each}_{platform.machine()}" for each in PLATFORMS]
+        there = [f"--python-version={python}", "--only-binary=:all:", f"--find-links={part}", *platforms]
+        _pip("download", "-d", str(part), *there, *(f"{own}[cloud,hardware]" for own in made), "setuptools>=77")
+    for own in part.glob("residual_echo-*.whl"):
         own.unlink()
+    part.rename(wheels)
+
+
+def _pip(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "pip", "-q", *arguments], check=True)
 
 
 def _output(*command: str) -> Sequence[str]:

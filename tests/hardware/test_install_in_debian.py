@@ -6,8 +6,10 @@ In that order: each test finds what the one before has left, as a person does wh
 import json
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,12 +32,21 @@ NOT_OURS = {
 }
 
 
+INTERRUPTED = "install.sh: interrupted. Run this again: it goes on from here.\n"
+
+
 def said(done: "subprocess.CompletedProcess[str]") -> str:
     """The last line of a failure: the installer's own, with the remedy."""
     assert done.returncode == 1, done.stdout + done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("install.sh: "), done.stderr
     return last
+
+
+def left_in(system: Debian, before: tuple[set[str], str, str]) -> set[str]:
+    """What is not as before, and is not apt's. The users and the groups are."""
+    assert (system.read("etc/passwd"), system.read("etc/group")) == before[1:]
+    return {name for name in system.files() ^ before[0] if not name.startswith(tuple(NOT_OURS))}
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +111,23 @@ def test_a_disk_that_becomes_full(system: Debian) -> None:
     assert "The disk is full" in said(system.install(*EVERYTHING, mounts=full))
 
 
-def test_an_interruption(system: Debian) -> None:
-    done = system.interrupt(*EVERYTHING, after="installing the device")
-    assert "installing the device" in done.stdout
-    assert "interrupted. Run this again: it goes on from here." in done.stderr
+#: When to interrupt an installation, in the order in which it comes there, and by what.
+PROGRAMS = {
+    "the wheel is built": ("opt/residual-echo/tmp/builder/bin/pip", signal.SIGINT),
+    "the device is installed": ("opt/residual-echo/device/lib/*/site-packages/numpy", signal.SIGKILL),
+    "the cloud is installed": ("opt/residual-echo/cloud/lib/*/site-packages/sqlalchemy", signal.SIGINT),
+    "the services are set up": ("etc/systemd/system/residual-echo-broker.service", signal.SIGKILL),
+}
+
+
+@pytest.mark.parametrize("moment", PROGRAMS)
+def test_an_interruption(system: Debian, moment: str) -> None:
+    file, by = PROGRAMS[moment]
+    done = system.interrupt(*EVERYTHING, at=lambda root: any(root.glob(file)), by=by)
+    if by == signal.SIGINT:
+        assert (done.returncode, done.stderr) == (1, INTERRUPTED)
+    else:
+        assert (done.returncode, done.stderr) == (-by, "")
 
 
 def test_after_all_that_it_completes(system: Debian, before: tuple[set[str], str, str]) -> None:
@@ -145,7 +169,7 @@ def test_systemd_takes_each_unit_where_its_program_is(system: Debian, unit: str)
 
 def test_run_again_it_changes_nothing(system: Debian) -> None:
     settings = system.root / "etc/residual-echo/device.toml"
-    settings.write_text(settings.read_text("utf-8") + 'wake_word = "computer"\n', "utf-8")
+    settings.write_text(settings.read_text("utf-8") + "outbox_bytes = 100_000_000\n", "utf-8")
     files, mine = system.files(), settings.read_text("utf-8")
     done = system.install()
     assert done.returncode == 0, done.stdout + done.stderr
@@ -225,6 +249,20 @@ def test_under_systemd_it_hears_is_answered_and_leaves_no_words_in_the_journal(s
         assert [machine.about(service, "ActiveState") for service in SERVICES] == ["inactive"] * 3, "and not failed"
 
 
+def test_uninstalled_while_it_runs_it_stops_and_leaves_nothing(
+    system: Debian,
+) -> None:
+    with system.booted() as machine:
+        until(lambda: machine.about("residual-echo", "ActiveState") == "active", "the device to be active", 300)
+        done = machine.run("/src/hardware/install.sh", "--uninstall")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert [machine.about(service, "LoadState") for service in SERVICES] == ["not-found"] * 3
+        assert "echo" not in machine.run("cat", "/etc/passwd", "/etc/group").stdout
+        left = machine.run("find", "/etc", "/usr", "/opt", "/var/lib", "/root", "/home", "/srv", "/tmp", "/var/tmp")
+        assert left.returncode == 0, left.stderr
+        assert not [name for name in left.stdout.splitlines() if "residual" in name or "mosquitto" in name]
+
+
 def test_uninstalled_it_leaves_nothing_and_data_only_where_told_to(
     system: Debian, before: tuple[set[str], str, str]
 ) -> None:
@@ -237,12 +275,32 @@ def test_uninstalled_it_leaves_nothing_and_data_only_where_told_to(
     done = system.install("--uninstall")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "removing /var/lib/residual-echo-cloud, and what was said with it" in done.stdout
-    changed = {name for name in system.files() ^ before[0] if not name.startswith(tuple(NOT_OURS))}
-    assert changed == set()
-    assert (system.read("etc/passwd"), system.read("etc/group")) == before[1:]
+    assert left_in(system, before) == set()
 
 
 def test_every_exception_is_still_one(system: Debian, before: tuple[set[str], str, str]) -> None:
     changed = system.files() ^ before[0]
     for place in NOT_OURS:
         assert [name for name in changed if name.startswith(place)], f"{place} need not be excepted"
+
+
+#: The same, while packages are installed.
+PACKAGES = {
+    "a package is configured": ("usr/lib/python3*/__pycache__/*.pyc", signal.SIGKILL),
+    "a package is unpacked": ("usr/lib/*/espeak-ng-data/*.dpkg-new", signal.SIGKILL),
+    "packages are unpacked": ("usr/bin/espeak-ng.dpkg-new", signal.SIGINT),
+}
+
+
+@pytest.mark.parametrize("moment", PACKAGES)
+def test_an_interrupted_installation_is_removed_even_if_that_is_interrupted_too(
+    tmp_path: Path, before: tuple[set[str], str, str], moment: str
+) -> None:
+    file, by = PACKAGES[moment]
+    system = debian.make(tmp_path)
+    system.interrupt(*EVERYTHING, at=lambda root: any(root.glob(file)), by=by)
+    assert left_in(system, before)
+    system.interrupt("--uninstall", at=lambda _: " remove " in system.read("var/log/dpkg.log"), by=by)
+    done = system.install("--uninstall")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert left_in(system, before) == set()
