@@ -7,9 +7,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.processes import missing
+from tests.soak import tenth
 
 # A busy machine is no defect: nothing here fails for being slow, and every run draws the same.
-settings.register_profile("patient", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "patient",
+    max_examples=tenth(250),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("patient")
 
 # What it asserts is part of a test.
