@@ -19,6 +19,27 @@ settings.register_profile(
 )
 settings.load_profile("patient")
 
+#: The files that take longest, from the longest on: none of them shall be the last one that runs.
+LONGEST = (
+    "tests/real/test_toy_model.py",
+    "tests/cloud_stub/test_retention_properties.py",
+    "tests/test_plugin.py",
+    "tests/faults/test_crash_copy.py",
+    "tests/test_demo.py",
+    "tests/test_walnut.py",
+    "tests/faults/test_fleet.py",
+    "tests/faults/test_kill_cloud.py",
+    "tests/real/test_postgres.py",
+    "tests/real/test_postgres_properties.py",
+    "tests/browser/test_page_for_everybody.py",
+    "tests/browser/test_rooms.py",
+    "tests/real/test_fsync.py",
+    "tests/test_residue.py",
+    "tests/faults/test_cut_off.py",
+    "tests/faults/test_cloud_in_trouble.py",
+    "tests/real/test_capture.py",
+)
+
 # What it asserts is part of a test.
 pytest.register_assert_rewrite("tests.cloud_stub.street")
 
@@ -30,3 +51,14 @@ def recordings() -> Path:
     if not folder:
         missing("the folder of people's recordings", "set RESIDUAL_ECHO_RECORDINGS to it")
     return Path(str(folder))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """As many as there are processors, and some more: a good part of the tests wait, for disks and for each other."""
+    return (os.cpu_count() or 1) + 2
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest first, the others as they come."""
+    order = {config.rootpath / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
