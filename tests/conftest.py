@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import statements
 from tests.processes import missing
 from tests.soak import tenth
 
@@ -18,6 +19,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("patient")
+
+statements.share()
 
 #: The files that take longest, from the longest on: none of them shall be the last one that runs.
 LONGEST = (

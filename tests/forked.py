@@ -36,6 +36,7 @@ PRELOADED = [
         for package in ("cloud_stub", "device")
         for file in (Path(__file__).parents[1] / package / "commands").glob("[a-z]*.py")
     ),
+    "tests.warmed",
 ]
 OURS = ("cloud_stub", "device", "tests.faults.")
 
