@@ -118,17 +118,17 @@ class Forked:
         with contextlib.ExitStack() as ours:
             handed = []
             for number, given in enumerate((stdin, stdout, stderr)):
-                descriptor = number or os.open(os.devnull, os.O_RDONLY)
+                descriptor = number if given is None else -1
                 if given == PIPE:
                     assert number, "write into a process by run(input=...)"
                     reading, descriptor = os.pipe()
                     setattr(self, ("", "stdout", "stderr")[number], os.fdopen(reading, encoding=encoding))
-                elif given == DEVNULL:
+                    ours.callback(os.close, descriptor)
+                elif given == DEVNULL or (given is None and not number):
                     descriptor = os.open(os.devnull, os.O_RDWR)
+                    ours.callback(os.close, descriptor)
                 elif given is not None:
                     descriptor = given.fileno()
-                if given in {PIPE, DEVNULL} or (not number and given is None):
-                    ours.callback(os.close, descriptor)
                 handed.append(_Handed(descriptor))
             assert _context is not None
             _context.set_forkserver_preload(PRELOADED)
