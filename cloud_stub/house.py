@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, union_all
 
 from cloud_stub import restoring
 from cloud_stub.contract.messages import rfc3339
@@ -118,11 +118,11 @@ def _check_seals(stores: Stores, keys: Keys, policy: Policy) -> None:
     """
     with stores.read() as connection:
         # The canary is never sealed: a search for residue could not find it then.
-        ours = [select(table.c.seal).where(table.c.account != canary.ACCOUNT).limit(1) for table in CONTENT]
-        some = [connection.execute(query).first() for query in ours]
-        highest = [select(func.max(table.c.seal)).where(table.c.seal > 0) for table in CONTENT]
-        newest = [connection.execute(query).scalar() for query in highest]
-    if any(row is not None and (row.seal is not None) != policy.sealed for row in some):
+        ours = [select(table.c.seal).where(table.c.account != canary.ACCOUNT).limit(1).subquery() for table in CONTENT]
+        some = connection.execute(union_all(*(select(row.c.seal) for row in ours))).scalars().all()
+        highest = (select(func.max(table.c.seal)).where(table.c.seal > 0) for table in CONTENT)
+        newest = connection.execute(union_all(*highest)).scalars().all()
+    if any((seal is not None) != policy.sealed for seal in some):
         raise CloudError(
             f"the records in {stores.folder} are {'not ' if policy.sealed else ''}sealed, and {policy.name} wants them "
             f"{'' if policy.sealed else 'not '}so. Choose a policy with sealed = {str(not policy.sealed).lower()}, or "

@@ -10,6 +10,8 @@ _HEAD = np.dtype("<u8")
 
 def offsets(content: bytes, wanted: set[bytes]) -> set[int]:
     """Where in the content one of the windows stands; each is at least eight bytes long."""
+    if not wanted:
+        return set()
     heads = np.unique(np.array([int.from_bytes(window[:8], "little") for window in wanted], _HEAD))
     likely: set[int] = set()
     for shift in range(8):

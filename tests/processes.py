@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
+from device import cloud_process
 from device.cloud_process import Cloud
 from device.testing import processes
 from device.testing.processes import PATIENCE_S, cloud, free_port, listens, until
 from tests import forked
 
 __all__ = ["PATIENCE_S", "Cloud", "cloud", "free_port", "listens", "until"]
+
+# What starts our programs for people who test against them starts them here as the rest of our tests do.
+for module in (cloud_process, processes):
+    module.subprocess = forked
 
 REQUIRE_ALL = os.environ.get("RESIDUAL_ECHO_REQUIRE_ALL") == "1"
 
@@ -56,18 +61,10 @@ def echo_device(*arguments: str | Path, **environment: str) -> "subprocess.Compl
 
 
 def _run(module: str, *arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    run = [str(each) for each in arguments]
-    if not environment:
-        return forked.run(module, run, timeout=110)
-    # Some of it is for Python itself, or for the loader, as they start.
-    return subprocess.run(
-        [sys.executable, "-m", module, *run],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-        env=os.environ | environment,
-    )
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    options = {"capture_output": True, "text": True, "timeout": 110, "env": os.environ | environment}
+    done: subprocess.CompletedProcess[str] = forked.run(command, **options)
+    return done
 
 
 def asked(*arguments: str | Path) -> Any:

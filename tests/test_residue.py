@@ -22,6 +22,7 @@ from cloud_stub.stores.tables import RECORDS, fields
 from device.spoken_requests import FOLDER
 from tests.byte_search import searched
 from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto, until
+from tests.soak import rarely
 from tests.speaker import speaker
 
 REQUESTS = sorted(FOLDER.glob("[01]*.flac"))[:11]
@@ -31,7 +32,7 @@ STRICT = {"ftc-2023", "erase-everything"}
 
 #: The two ends run each time; `make soak` runs them all.
 OFTEN = {"amazon-2019", "erase-everything"}
-POLICIES = [pytest.param(name, marks=[] if name in OFTEN else pytest.mark.soak) for name in policy.names()]
+POLICIES = rarely(policy.names(), but=OFTEN)
 
 
 def contents(data: Path) -> Iterator[windows.Windows]:

@@ -1,10 +1,8 @@
 """A session is recorded as it was; a replay, however it stumbles, comes to the same stores."""
 
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +13,12 @@ from cloud_stub.contract import trace
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.trace import FOLDER, Sent
 from device.trace import replay
+from tests import forked
 from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto, until
+from tests.soak import SOAK
 from tests.speaker import speaker
 
-REPLAYS = 20 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 2
+REPLAYS = 20 if SOAK else 2
 
 
 def digest(data: Path) -> str:
@@ -59,7 +59,7 @@ def test_what_is_recorded_is_what_was_sent(tmp_path: Path) -> None:
     file = tmp_path / "session.jsonl"
     with mosquitto(tmp_path / "broker") as broker, cloud(tmp_path / "data", broker=broker):
         command = [sys.executable, "-m", "device", "record", str(file), "--broker", broker]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as recorder:
+        with forked.Popen(command, stderr=forked.PIPE, text=True) as recorder:
             assert recorder.stderr is not None
             assert recorder.stderr.readline().startswith("recording")
             with speaker(broker, "kitchen") as kitchen:

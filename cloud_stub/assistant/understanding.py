@@ -6,10 +6,10 @@ The templates are data: the same files are sampled into sentences for the speech
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hassil import Intents, RecognizeResult, recognize_all
-
-from cloud_stub.assistant.candidates import Candidates
+if TYPE_CHECKING:
+    from hassil import RecognizeResult
 
 TEMPLATES = Path(__file__).parent.parent / "intents"
 
@@ -48,11 +48,18 @@ class Understanding:
         paths = sorted(folder.glob("*.yaml"))
         if not paths:
             raise ValueError(f"{folder} holds no sentence templates. Expected one YAML file a family of requests.")
+        # Only now: most commands understand nothing, and need not wait for it.
+        from hassil import Intents  # noqa: PLC0415
+
+        from cloud_stub.assistant.candidates import Candidates  # noqa: PLC0415
+
         self.intents = Intents.from_files(paths)
         self._candidates = Candidates(self.intents)
 
     def understand(self, text: str) -> Understood | None:
         """The best reading of the text, or None where no template fits it or it is longer than MAX_WORDS."""
+        from hassil import recognize_all  # noqa: PLC0415 - see above
+
         text = _PUNCTUATION.sub("", text.replace("\u2019", "'"))
         # As soon as one of its own skip words is there, hassil skips all of them: "can you", too, of "what can you do".
         text = _PLEASE_FIRST.sub("", text.strip())
@@ -77,12 +84,12 @@ class Understanding:
         )
 
 
-def _keeps_words_whole(reading: RecognizeResult, words: frozenset[str]) -> bool:
+def _keeps_words_whole(reading: "RecognizeResult", words: frozenset[str]) -> bool:
     """False where a slot starts or ends inside a word: hassil matches letters, and reads "samantha" as "sam"."""
     return all(words.issuperset(slot.text.lower().split()) for slot in reading.entities_list)
 
 
-def _preference(reading: RecognizeResult) -> tuple[int, int, int, str]:
+def _preference(reading: "RecognizeResult") -> tuple[int, int, int, str]:
     """Smallest for the reading that leaves least to wildcards, then that has most words of its template."""
     wild = [slot.text for slot in reading.entities_list if slot.is_wildcard]
     return len(wild), -reading.text_chunks_matched, sum(map(len, wild)), reading.intent.name

@@ -13,7 +13,6 @@ from cloud_stub.errors import CloudError
 from cloud_stub.house import open_house
 from cloud_stub.residue.left import left as records_left
 from cloud_stub.residue.left import witnessed
-from cloud_stub.residue.table import print_left
 from cloud_stub.retention import ledger, receipt
 from cloud_stub.status import status as counts
 from cloud_stub.voice_history import history as said
@@ -46,6 +45,8 @@ def left(options: argparse.Namespace) -> int:
         report = {"account": options.account, "policy": name, "left": [asdict(row) for row in rows]}
         print_json(report | {"unexplained": unexplained, "witnessed": proofs})
     else:
+        from cloud_stub.residue.table import print_left  # noqa: PLC0415 - rich
+
         print_left(rows, options.account, name)
         if proofs:
             print(f"the witness has fingerprints of {proofs} interactions, for `cloud-stub residue` to search by")

@@ -5,14 +5,15 @@ import logging
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
-
-import paho.mqtt.client as mqtt
+from typing import TYPE_CHECKING, Any, Literal
 
 from cloud_stub import durable
 from cloud_stub.contract.messages import decode, encode, rfc3339
 from cloud_stub.contract.partners import PartnerReply, PartnerRequest, partner_topic
 from cloud_stub.stores import sqlite
+
+if TYPE_CHECKING:
+    import paho.mqtt.client as mqtt
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Skill:
 class Partner:
     """A skill on the wire: listens on partner/v1/{name}/request, and answers on .../reply."""
 
-    def __init__(self, skill: Skill, client: mqtt.Client) -> None:
+    def __init__(self, skill: Skill, client: "mqtt.Client") -> None:
         """`client` is the partner's own connection, not yet connected; its callbacks are set here."""
         self._skill, self._client = skill, client
         client.on_connect = self._on_connect
@@ -84,10 +85,10 @@ class Partner:
         self._client.loop_stop()
         self._skill.close()
 
-    def _on_connect(self, client: mqtt.Client, *_: object) -> None:
+    def _on_connect(self, client: "mqtt.Client", *_: object) -> None:
         client.subscribe(partner_topic(self._skill.name, "request"), qos=1)
 
-    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, client: "mqtt.Client", _userdata: Any, message: "mqtt.MQTTMessage") -> None:
         try:
             request = decode(PartnerRequest, message.payload)
         except ValueError as error:

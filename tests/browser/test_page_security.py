@@ -5,7 +5,6 @@ import importlib
 import re
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from cloud_stub.certificates import Authority
 from cloud_stub.contract.messages import MAX_RECORDING_BYTES
 from cloud_stub.errors import CloudError
 from cloud_stub.page.serving import where
+from tests import forked
 from tests.browser.visitor import Visitor, visitor
 from tests.processes import Cloud, asked, cloud, cloud_stub, until
 from tests.speaker import Speaker, speaker
@@ -389,7 +389,7 @@ def test_a_link_is_worth_nothing_after_five_wrong_passwords(tmp_path: Path) -> N
 
 def test_the_terminal_shows_a_link_and_once_it_is_used_the_next(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cloud_stub", "serve", "--embedded-broker", "--port", "0", "--http", "127.0.0.1:0"]
-    with subprocess.Popen([*command, "--data", str(tmp_path)], stdout=subprocess.PIPE, text=True) as served:
+    with forked.Popen([*command, "--data", str(tmp_path)], stdout=forked.PIPE, text=True) as served:
         assert served.stdout is not None
         try:
             first = next(link for line in iter(served.stdout.readline, "") if (link := link_in(line)))

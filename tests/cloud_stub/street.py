@@ -21,6 +21,7 @@ from cloud_stub.stores.tables import RECORDS, fields
 from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, assistant
 from tests.cloud_stub.postman import Postman
 from tests.cloud_stub.retention_model import Key, Model, Remembered, Taken
+from tests.soak import SOAK
 
 #: What the cloud keeps to prove a deletion with.
 WITNESS = ("witness", "fingerprint")
@@ -65,7 +66,8 @@ class Street:
         self.ingest = Ingest(
             house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE, training_share=0.5
         )
-        chunk = self.chance.choice([1, 3, 500])
+        # One at a time takes long; test_sweeper.py does it each time.
+        chunk = self.chance.choice([1 if SOAK else 4, 3, 500])
         self.sweeper = Sweeper(house.stores, house.keys, house.engine, house.clock, chunk=chunk)
         self._cloud = Neighbourhood(house, self.ingest, self._data, self.said)
 

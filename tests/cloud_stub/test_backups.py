@@ -27,6 +27,7 @@ from cloud_stub.stores.tables import ledger as entries
 from tests.cloud_stub.day import SAID, erase_all, evening, forward, live, messages, shown
 from tests.cloud_stub.house import Neighbourhood, neighbourhood, sealed
 from tests.cloud_stub.test_sealing import (
+    OFTEN,
     check_keys,
     close_account,
     delete_by_voice,
@@ -38,6 +39,7 @@ from tests.cloud_stub.test_sealing import (
     word_groups,
 )
 from tests.processes import asked, cloud, cloud_stub, until
+from tests.soak import rarely
 
 SHIPPED = policies.names()
 
@@ -56,7 +58,10 @@ DEEDS = (delete_one, erase_all, opt_out, forward_a_month, close_account)
 #: (policy, what is done after the backup, whether the stores are lost then)
 CASES = [
     *(("amazon-2019", deed, True) for deed in DEEDS),
-    *((name, each_after_the_other, True) for name in SHIPPED),
+    *(
+        pytest.param(name, each_after_the_other, True, marks=[] if name in OFTEN else pytest.mark.soak)
+        for name in SHIPPED
+    ),
     ("amazon-2019", each_after_the_other, False),
 ]
 
@@ -129,7 +134,7 @@ def test_a_folder_with_backups_does_not_open_under_a_policy_that_they_would_beli
 # ---- restore --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", rarely(SHIPPED, but=OFTEN))
 def test_what_was_lost_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
     with evening(tmp_path / "data", name) as cloud:
         delete_one(cloud)

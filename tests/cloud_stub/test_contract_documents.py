@@ -21,6 +21,7 @@ from cloud_stub.contract.schemas import TIME, schema
 from tests.cloud_stub.near import ODD_TIMES, VALUES, near, places
 from tests.cloud_stub.wire import structs
 from tests.fuzz.mutations import mutated
+from tests.soak import tenth
 
 DOCS = Path(__file__).parents[2] / "docs"
 KINDS = [channel.kind for channel in CHANNELS if channel.kind is not None]
@@ -99,7 +100,7 @@ def test_a_schema_is_one(kind: type[Struct]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@settings(max_examples=50)
+@settings(max_examples=tenth(200))
 @given(data=st.data())
 def test_no_message_is_accepted_that_the_schema_refuses_and_none_refused_that_it_accepts(
     kind: type[Struct], data: st.DataObject
@@ -121,7 +122,7 @@ def test_no_message_is_accepted_that_the_schema_refuses_and_none_refused_that_it
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@settings(max_examples=30)
+@settings(max_examples=tenth(100))
 @given(data=st.data())
 def test_no_bytes_are_accepted_that_the_schema_refuses(kind: type[Struct], data: st.DataObject) -> None:
     payload = data.draw(mutated([encode(data.draw(structs(kind)))]))

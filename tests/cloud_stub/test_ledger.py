@@ -24,6 +24,7 @@ from cloud_stub.stores.keys import Keys
 from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.tables import ledger as entries
 from tests.processes import cloud_stub
+from tests.soak import tenth
 
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 ENTRIES = 12
@@ -418,6 +419,6 @@ def test_processes_that_make_the_same_keys_at_once_agree(tmp_path: Path) -> None
 
 
 def test_processes_that_open_a_new_data_folder_at_once_all_get_in(tmp_path: Path) -> None:
-    for number in range(5):
+    for number in range(tenth(20)):
         answers = race(tmp_path / str(number))
         assert answers == [answers[0]] * 4

@@ -17,6 +17,7 @@ from cloud_stub.retention import ledger as chain
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores import tables
 from tests.cloud_stub.house import Neighbourhood, neighbourhood, sealed
+from tests.soak import tenth
 
 LIMIT = 6000
 TOPIC = "echo/v1/kitchen/event/confirm"
@@ -71,7 +72,7 @@ def reject(cloud: Neighbourhood, *payloads: bytes) -> None:
 
 
 @SEALED
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tenth(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(MESSAGES, min_size=1, max_size=6), max_size=4))
 def test_whatever_arrives_the_newest_that_fit_are_kept_and_what_is_good_is_stored(
     cloud: Neighbourhood, batches: list[list[tuple[str, int] | None]]

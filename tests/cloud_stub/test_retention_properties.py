@@ -3,7 +3,6 @@
 The model that the cloud is held against is written from the policy language's description, not from the engine.
 """
 
-import os
 import random
 from collections import Counter
 from datetime import UTC, datetime
@@ -25,9 +24,10 @@ from tests.cloud_stub.random_days import Days
 from tests.cloud_stub.random_policies import OPERATIONAL, random_policy
 from tests.cloud_stub.retention_model import Home, Model, Remembered
 from tests.cloud_stub.street import Street, found
+from tests.soak import SOAK
 
 #: Seeded, so that a run tells what another did; the long run takes ten times as many.
-EXAMPLES = 150 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 15
+EXAMPLES = 150 if SOAK else 15
 
 
 @pytest.mark.parametrize("seed", range(EXAMPLES))

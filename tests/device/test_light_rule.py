@@ -3,7 +3,6 @@
 The real device with the real recogniser; only the microphone is played, and the cloud's answers are handed in.
 """
 
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +25,8 @@ from device.speech_models import SpeechModel
 from device.spoken_requests import FOLDER
 from device.uplink import Control
 from device.utterance import Heard
+from tests.soak import SOAK
 
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
 NOWHERE = BrokerAddress("127.0.0.1", 1)
 TIME = FOLDER / "11_question.flac"
 

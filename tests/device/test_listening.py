@@ -30,6 +30,7 @@ from tests.device.test_hearing import (
     texts,
 )
 from tests.processes import missing
+from tests.soak import SOAK
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_what_is_too_short_or_too_long_is_no_call(model: SpeechModel, lasts: flo
 
 
 def test_more_people_are_heard_the_more_sensitive_the_device_is(model: SpeechModel, recordings: Path) -> None:
-    called = people(recordings, "alexa")[::3]
+    called = people(recordings, "alexa")[:: 1 if SOAK else 9]
 
     def hits(sensitivity: int) -> int:
         streams = ([np.concatenate([room(1, 3), sound, room(2, 3)])] for sound in called)

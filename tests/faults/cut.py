@@ -15,6 +15,7 @@ from cloud_stub.stores import backups
 from tests.cloud_stub import test_sealing as deeds
 from tests.cloud_stub.day import erase_all
 from tests.cloud_stub.house import Neighbourhood, neighbourhood
+from tests.soak import SOAK
 
 
 def restore(cloud: Neighbourhood) -> None:
@@ -27,7 +28,6 @@ def speak(cloud: Neighbourhood) -> None:
     cloud.say("order a large pepperoni pizza from dominos", at=cloud.house.clock.now())
 
 
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
 MOMENTS = ("COMMIT", "PRAGMA wal_checkpoint") if SOAK else ("COMMIT",)
 
 WHAT = {

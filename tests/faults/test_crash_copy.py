@@ -4,7 +4,6 @@ The copy is what kill -9 leaves: either both programs are killed and copied, or 
 go on. Files copied one after the other while somebody writes to them would be torn as no crash tears them.
 """
 
-import os
 import shutil
 import signal
 import subprocess
@@ -21,8 +20,7 @@ from tests.byte_search import searched
 from tests.faults.household import ALARM, DELETE, Promises, Sent, Wire, promises, requests, wire
 from tests.faults.images import check_cloud, check_device, marks, rows, started_cloud
 from tests.processes import cloud, mosquitto, until
-
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
+from tests.soak import SOAK
 
 #: Random moments, and every how many of them is a kill; every how many of the copies lives on, to its last answer.
 POINTS = 200 if SOAK else 20
@@ -61,11 +59,17 @@ class House:
             process.send_signal(number)
         if number == signal.SIGSTOP:
             for process in self.processes:
-                os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+                until(lambda process=process: stopped(process.pid), "the process to stop")
 
     def stop(self) -> None:
         """Let them end in peace, those that still run."""
         self._running.close()
+
+
+def stopped(pid: int) -> bool:
+    """Whether all threads of that process stand still."""
+    states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+    return set(states) == {"T"}
 
 
 class Load(threading.Thread):

@@ -1,7 +1,6 @@
 """Cut off before one commit after another: the keys are those of the rows, and what was asked for is finished."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from cloud_stub.backing_up import back_up
 from cloud_stub.retention import ledger, scopes
+from tests import forked
 from tests.cloud_stub.day import SAID, erase_all, evening, forward, shown
 from tests.cloud_stub.house import neighbourhood, sealed
 from tests.cloud_stub.test_backups import lose_everything, timeless
@@ -18,7 +18,7 @@ from tests.cloud_stub.test_sealing import check_keys, key_file, raw_keys, seals
 def cut_off(folder: Path, policy: str, what: str, number: int) -> str:
     """Do it, and be killed at that moment. Returns what was printed before."""
     command = [sys.executable, "-m", "tests.faults.cut", str(folder), policy, what, str(number)]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return forked.run(command, capture_output=True, text=True, check=False).stdout
 
 
 @pytest.mark.timeout(3600)

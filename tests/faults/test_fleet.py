@@ -1,7 +1,6 @@
 """A fleet at a real broker, and a cloud that is killed again and again: all is stored, nothing twice, nothing lost."""
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -14,12 +13,12 @@ from sqlalchemy import func, select
 from cloud_stub.contract.trace import interactions, load, locate
 from cloud_stub.house import open_house
 from cloud_stub.stores.tables import RECORDS
+from tests import forked
 from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto
+from tests.soak import SOAK
 
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
-
-#: The whole promise, or a twentieth of it.
-DEVICES, INTERACTIONS, KILLS = (1000, 100_000, 20) if SOAK else (50, 5000, 4)
+#: The whole promise, or a thirtieth of it.
+DEVICES, INTERACTIONS, KILLS = (1000, 100_000, 20) if SOAK else (50, 3000, 4)
 RATE = 500 if SOAK else 250
 
 
@@ -27,12 +26,12 @@ def register(data: Path, devices: int) -> None:
     """Every device of the fleet gets its household."""
     lines = echo_device("fleet", "--devices", str(devices), "--households").stdout
     command = [sys.executable, "-m", "cloud_stub", "register", "-", "--data", str(data)]
-    subprocess.run(command, input=lines, text=True, check=True, capture_output=True)
+    forked.run(command, input=lines, text=True, check=True, capture_output=True)
 
 
 def fleet(broker: str, *options: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "device", "fleet", "--broker", broker, "--json", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return forked.Popen(command, stdout=forked.PIPE, text=True)
 
 
 def stored(data: Path) -> int:
@@ -62,7 +61,7 @@ def test_through_kills_of_the_cloud_all_of_a_fleets_interactions_are_stored_once
             with cloud(data, broker=broker) as server:
                 # Spread over the time that all of it takes to be said; it may be said and not yet stored.
                 pause = chance.uniform(0.2, 1.6) * INTERACTIONS / RATE / KILLS
-                with pytest.raises(subprocess.TimeoutExpired):
+                with pytest.raises(forked.TimeoutExpired):
                     process.wait(pause)
                 server.kill()
         with cloud(data, broker=broker):

@@ -1,9 +1,7 @@
 """kill -9 at any moment: afterwards the work is finished, nothing is half erased, nothing answered is gone."""
 
 import json
-import os
 import random
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -17,11 +15,13 @@ from cloud_stub.contract.messages import rfc3339
 from cloud_stub.retention import ledger, scopes
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.tables import RECORDS
+from tests import forked
 from tests.cloud_stub.house import Neighbourhood, neighbourhood, sealed
 from tests.cloud_stub.test_sealing import check_keys
 from tests.faults.driver import marked
+from tests.soak import SOAK
 
-KILLS = 200 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 20
+KILLS = 200 if SOAK else 20
 
 
 def run_and_kill(folder: Path, seed: int, policy: str) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def run_and_kill(folder: Path, seed: int, policy: str) -> list[dict[str, Any]]:
     chance = random.Random(seed)
     command = [sys.executable, "-m", "tests.faults.driver", str(folder), str(seed), policy]
     lines: list[dict[str, Any]] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with forked.Popen(command, stdout=forked.PIPE, text=True) as process:
         assert process.stdout is not None
         wanted = chance.randint(1, 60)
         for line in process.stdout:

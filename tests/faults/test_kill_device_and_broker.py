@@ -1,6 +1,5 @@
 """kill -9 of the device and of the broker: what was shown as heard is stored, once each, in order."""
 
-import os
 import random
 import sqlite3
 import subprocess
@@ -10,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.faults.device import words
 from tests.processes import cloud, free_port, mosquitto, start_mosquitto
-
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
+from tests.soak import SOAK
 
 #: Interactions, and how often the device is killed while it produces them.
 SAID, KILLS = (200, 20) if SOAK else (20, 2)
@@ -37,7 +36,7 @@ class Shown(list[tuple[int, str]]):
 
 def device(data: Path, broker: str, first: int, last: int) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.faults.device", str(data), broker, str(first), str(last)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return forked.Popen(command, stdout=forked.PIPE, text=True)
 
 
 def stored(data: Path, store: str, table: str) -> list[tuple[str, str]]:

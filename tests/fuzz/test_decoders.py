@@ -16,8 +16,8 @@ from tests.fuzz import run, seeds
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import TARGETS, Target
 from tests.processes import missing
+from tests.soak import SOAK
 
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
 EXAMPLES = 5000 if SOAK else 120
 
 #: Minutes that each decoder is fuzzed with its coverage as the guide.

@@ -18,8 +18,9 @@ from device.testing.processes import device as running
 from device.testing.remote import remote
 from tests.processes import cloud, missing, until
 from tests.real.virtual_microphone import virtual_microphone
+from tests.soak import SOAK
 
-MINUTES = 30 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 1
+MINUTES = 30 if SOAK else 1
 
 ASOUNDRC = """\
 pcm.vmic {{

@@ -3,7 +3,6 @@
 One household says some things to a device and a cloud, both under strace; every test reads what the kernel was asked.
 """
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -21,9 +20,8 @@ from tests.faults.disk import Disk, lay_down
 from tests.faults.household import ALARM, Promises, promises, requests, wire
 from tests.faults.images import check_cloud, check_device, marks, rows, started_cloud
 from tests.processes import mosquitto, until
+from tests.soak import SOAK
 from tests.traced import DISK, NETWORK, Call, Message, calls, messages, traced
-
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
 
 #: Requests, and the power cuts that come while they are dealt with.
 SAID, CUTS = (100, 200) if SOAK else (12, 20)

@@ -1,13 +1,13 @@
 """The real sounddevice path: a spoken command played into a virtual microphone becomes the right interaction."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from device.spoken_requests import FOLDER
+from tests import forked
 from tests.processes import asked, cloud
 from tests.real.virtual_microphone import virtual_microphone
 
@@ -19,11 +19,11 @@ def test_a_command_spoken_into_the_microphone_becomes_the_right_interaction(
     data = tmp_path / "data"
     with virtual_microphone(tmp_path / "sound", rate, channels) as microphone, cloud(data) as server:
         run = [sys.executable, "-m", "device", "run", "--once", "--microphone", "pulse", "--broker", server.broker]
-        with subprocess.Popen(
+        with forked.Popen(
             [*run, "--data", str(data)],
             env=os.environ | microphone.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=forked.PIPE,
+            stderr=forked.PIPE,
             text=True,
         ) as device:
             assert device.stdout is not None

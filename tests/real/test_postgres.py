@@ -1,6 +1,5 @@
 """The cloud with its stores in a real PostgreSQL, alone and as several workers that share Mosquitto's messages."""
 
-import os
 import queue
 import random
 import sqlite3
@@ -36,9 +35,8 @@ from cloud_stub.stores.tables import RECORDS
 from tests.cloud_stub.house import flac, sealed
 from tests.processes import Cloud, asked, cloud, cloud_stub, mosquitto, until
 from tests.real.postgres import PASSWORD, Server
+from tests.soak import SOAK
 from tests.speaker import speaker
-
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
 
 
 @pytest.fixture

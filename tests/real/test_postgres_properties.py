@@ -1,6 +1,5 @@
 """Random policies, random days (tests/cloud_stub/test_retention_properties.py), with the stores in PostgreSQL."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,9 @@ import pytest
 from cloud_stub import house
 from tests.cloud_stub.test_retention_properties import live
 from tests.real.postgres import Server
+from tests.soak import SOAK
 
-EXAMPLES = 30 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 3
+EXAMPLES = 30 if SOAK else 3
 
 
 @pytest.mark.timeout(900)

@@ -17,12 +17,13 @@ from tests.byte_search import holding, searched
 from tests.cloud_stub.house import sealed
 from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto, until
 from tests.real.postgres import PASSWORD, Server
+from tests.soak import rarely
 from tests.test_residue import REQUESTS, STRICT
 
 #: These run each time; `make soak` runs them all.
 OFTEN = {"amazon-2019"}
 
-POLICIES = [pytest.param(name, marks=[] if name in OFTEN else pytest.mark.soak) for name in policy.names()]
+POLICIES = rarely(policy.names(), but=OFTEN)
 
 
 def contents(data: Path) -> Iterator[windows.Windows]:

@@ -32,6 +32,10 @@ def operators(moment: Moment) -> dict[tuple[str, str], int]:
     return {place: count for place, count in moment.counts().items() if "third_parties" not in place[0]}
 
 
+#: The two ends are tested each time.
+OFTEN = {"amazon-2019", "erase-everything"}
+
+
 def said(house: Rehearsal) -> datetime:
     """A day of the household's week."""
     trace = load(locate("week"))
@@ -41,7 +45,11 @@ def said(house: Rehearsal) -> datetime:
 
 @pytest.mark.parametrize(
     ("name", "deleted"),
-    [*((name, True) for name in policy.names()), ("amazon-2019", False), ("auto-delete-3-months", False)],
+    [
+        *(pytest.param(name, True, marks=[] if name in OFTEN else pytest.mark.soak) for name in policy.names()),
+        ("auto-delete-3-months", False),
+        pytest.param("amazon-2019", False, marks=pytest.mark.soak),
+    ],
 )
 def test_what_is_foretold_comes_true_under_every_policy_that_ships(tmp_path: Path, name: str, deleted: bool) -> None:
     start = interactions(load(locate("week")))[0].at

@@ -1,7 +1,6 @@
 """The scanner finds what a plain search for every window finds: no more, no less, whatever lies where."""
 
 import io
-import os
 import tracemalloc
 from pathlib import Path
 
@@ -15,12 +14,13 @@ from cloud_stub.residue import scan as scanning
 from cloud_stub.residue.needles import Needles, outright, phrases
 from cloud_stub.residue.scan import Hit, scan
 from cloud_stub.residue.windows import WINDOW, Windows, of_text
+from tests.soak import SOAK
 
 SAID = ("remember that i am allergic to walnuts", "please remember that i am at home", "play some music in the kitchen")
 MIB = 1 << 20
 
 #: Seeded; the long run takes more.
-EXAMPLES = 3000 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 150
+EXAMPLES = 3000 if SOAK else 150
 
 
 def windows(*content: bytes) -> Windows:

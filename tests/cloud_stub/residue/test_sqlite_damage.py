@@ -1,6 +1,5 @@
 """A damaged file is never worse than unreadable: no crash, no endless loop, and no deleted word is called live."""
 
-import os
 import random
 import struct
 from collections.abc import Callable, Iterator
@@ -12,8 +11,9 @@ import pytest
 from cloud_stub.residue.sqlite_file import InNoRow, InRow, SqliteFile
 from cloud_stub.stores.btree_page import INTERIOR_TABLE, Unreadable
 from tests.cloud_stub.residue.databases import Database, Shape, check_tiling, occurrences, truth
+from tests.soak import SOAK
 
-TIMES = 2000 if os.environ.get("RESIDUAL_ECHO_SOAK") == "1" else 25
+TIMES = 2000 if SOAK else 25
 Harm = Callable[[bytearray, Shape, random.Random], None]
 SHAPES = [Shape(512), Shape(1024, auto_vacuum=2), Shape(4096, reserved=32)]
 

@@ -1,6 +1,5 @@
 """What is at a byte of an SQLite file: the reader's answer is SELECT's, for every word in every part of the file."""
 
-import os
 import random
 import re
 import sqlite3
@@ -22,8 +21,8 @@ from cloud_stub.stores.repository import Stores
 from cloud_stub.stores.tables import RECORDS
 from tests.cloud_stub.residue.databases import SCHEMA, Database, Shape, check, check_tiling
 from tests.processes import missing
+from tests.soak import SOAK
 
-SOAK = os.environ.get("RESIDUAL_ECHO_SOAK") == "1"
 AT = "2026-11-23T10:00:00.000000Z"
 
 SHAPES = [
