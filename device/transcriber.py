@@ -21,7 +21,7 @@ class Transcriber:
     """Writes down one stretch of speech after the other: `start`, `accept` its blocks, `finish`."""
 
     def __init__(self, model: SpeechModel) -> None:
-        self._model = model
+        self.model = model
         self.words: list[Word] = []
         """The words of the stretches that Vosk has ended; one time line in ms since `start`."""
 
@@ -29,7 +29,7 @@ class Transcriber:
         """Begin anew: word times count from here."""
         import vosk  # noqa: PLC0415 - loads Kaldi
 
-        self._recogniser: Any = vosk.KaldiRecognizer(self._model.vosk_model, SAMPLE_RATE)
+        self._recogniser: Any = vosk.KaldiRecognizer(self.model.vosk_model, SAMPLE_RATE)
         self._recogniser.SetWords(True)
         self.words = []
 

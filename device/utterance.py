@@ -1,8 +1,7 @@
 """One request: from the wake word to the end of speech.
 
 Ends where Vosk's own end-pointer finds quiet after the words of a command. Who says only the wake word and then
-thinks is waited for. The transcriber knows the whole vocabulary, so it also checks the wake word: where it heard
-"like a" instead, nobody called, and the sound goes no further.
+thinks is waited for. Where it turns out in the end that nobody called, the sound goes no further.
 """
 
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_stub.contract.messages import Word
+from device import second_opinion
 from device.audio_source import SAMPLE_RATE, Block
 from device.transcriber import Transcriber, Transcript
 from device.wake_word import Wake
@@ -20,7 +20,6 @@ LEAD = 3 * SAMPLE_RATE // 10  # samples before the wake word, so that its first 
 WAIT = 3 * SAMPLE_RATE  # samples after the wake word in which a command may begin
 BEGINNING = SAMPLE_RATE  # samples from the beginning of a voice in which it must have become a word
 LONGEST = 15 * SAMPLE_RATE  # samples of a request in all
-SURE = 0.9  # confidence of the transcriber in a wake word: of "a lexus" it is rarely as sure as of a call
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +79,13 @@ class Utterance:
     def finish(self) -> Heard | Mistaken:
         """The request as far as it was heard."""
         everything = self._transcriber.finish().words
-        if not self._wake.pushed and not any(self._is_wake_word(word) for word in everything):
+        words, sound, model = self._command(everything), np.concatenate(self._sound), self._transcriber.model
+        if not self._wake.pushed and not second_opinion.called(
+            model, self._wake, everything, words, sound, self._started_at
+        ):
             return Mistaken(self._wake)
-        words = self._command(everything)
         transcript = Transcript(" ".join(word.word for word in words), words)
-        return Heard(self._wake, transcript, np.concatenate(self._sound), self._started_at)
-
-    def _is_wake_word(self, word: Word) -> bool:
-        """Whether this is the wake word, at the time at which it woke us."""
-        overlaps = word.start_ms < self._ms(self._wake.end) and word.end_ms > self._ms(self._wake.start)
-        return word.word == self._wake.word and overlaps and word.confidence >= SURE
+        return Heard(self._wake, transcript, sound, self._started_at)
 
     def _command(self, words: Sequence[Word]) -> tuple[Word, ...]:
         """The words after the wake word, which is what lies mostly before its end."""

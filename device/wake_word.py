@@ -1,8 +1,7 @@
 """Hears the wake word in a stream of blocks.
 
-A Vosk recogniser that knows the wake word, a few decoys and `[unk]`, listens. The decoys are what is often taken for
-the wake word ("a lexus"): where they are words of their own, they take what is theirs, and what lies between them and
-the wake word is heard with little confidence. A model that does not know them does without.
+A Vosk recogniser that knows the wake word and `[unk]`, any other sounds, listens. It is to lose no call, and wakes at
+much that only sounds like one: `second_opinion` decides when the request is over.
 
 The recogniser's guess at the sentence so far (the partial result) changes about every 0.24 s of sound, and the wake
 word comes and goes in it: digital silence alone can bring it up once. So a guess must stand for longer than one change,
@@ -16,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from device.audio_source import BLOCK, SAMPLE_RATE, Block
-from device.decoys import DECOYS, SENSITIVITY
+from device.decoys import SENSITIVITY
 from device.errors import EchoError
 from device.speech_models import SpeechModel
+
+UNKNOWN = "[unk]"  # what Vosk calls a sound that is no word it knows
 
 PERSISTS = 0.30  # seconds that the word must stand in the partial result: more than one change of it
 SHORTEST, LONGEST = 0.2, 1.2  # seconds that a spoken wake word lasts
@@ -51,10 +52,9 @@ class WakeWord:
             raise EchoError(f"The model {model.name!r} does not know the word {word!r}. Choose another wake word.")
         self._model = model
         self._word = word
-        decoys = (decoy for decoy in DECOYS.get(word, ()) if model.knows(decoy))
-        self._grammar = json.dumps([word, *decoys, "[unk]"])
-        # 0.75 unless told otherwise: what only sounds like a call is lost below it, and people hardly ever are.
-        self._confidence = 1 - (sensitivity / 100) ** 2
+        self._grammar = json.dumps([word, UNKNOWN])
+        # 0.65 unless told otherwise: people hardly ever stay below it, and ordinary talk seldom lights the ring.
+        self._confidence = 1 - (sensitivity / 100) ** 1.5
         self.position = 0
         """Samples of the stream so far, heard or skipped."""
         self.reset()

@@ -44,7 +44,7 @@ def write_graph(folder: Path, recipe: Recipe, said: Sentences, own: Path = lexic
 
     Raises EchoError where nobody knows how to say a word, or where OpenFst's programs are missing.
     """
-    decoys = (DECOYS.get(word, ()) for word in recipe.wake_words)
+    decoys = (decoy.split() for word in recipe.wake_words for decoy in DECOYS.get(word, ()))
     words = lexicon.lexicon(said.vocabulary().union(recipe.words, *decoys), own)
     graph.write(folder, words, _language(recipe, said, frozenset(words)), recipe.graph)
 

@@ -174,8 +174,8 @@ def test_a_stream_that_ends_in_mid_request_gives_what_was_said_so_far(model: Spe
 def test_sounds_that_are_no_words_do_no_harm(model: SpeechModel) -> None:
     call, command = pieces(model, "remember that i am allergic to walnuts")
     events = hear(model, room(1), call, room(0.1), command[::-1], room(2), request_sound(TIME), room(2))
-    text, after = texts(events)
-    assert "walnuts" not in text.split()
+    *before, after = texts(events)  # a call that only noise follows may be taken back
+    assert "walnuts" not in " ".join(before).split()
     assert after == TIME
 
 
