@@ -88,6 +88,8 @@ def run(command: Sequence[str], *, input: str | None = None, timeout: float | No
 
 
 def _forkable(command: Sequence[str], options: Mapping[str, Any]) -> bool:
+    if options.get("stdin") == PIPE:  # nobody writes into one that is forked, but by run(input=...)
+        return False
     if _context is None or list(command[:2]) != [sys.executable, "-m"] or not str(command[2]).startswith(OURS):
         return False
     environment = options.get("env") or os.environ
@@ -120,7 +122,6 @@ class Forked:
             for number, given in enumerate((stdin, stdout, stderr)):
                 descriptor = number if given is None else -1
                 if given == PIPE:
-                    assert number, "write into a process by run(input=...)"
                     reading, descriptor = os.pipe()
                     setattr(self, ("", "stdout", "stderr")[number], os.fdopen(reading, encoding=encoding))
                     ours.callback(os.close, descriptor)
