@@ -17,8 +17,8 @@ from tests import forked
 from tests.processes import asked, cloud, cloud_stub, echo_device, mosquitto
 from tests.soak import SOAK
 
-#: The whole promise, or a thirtieth of it.
-DEVICES, INTERACTIONS, KILLS = (1000, 100_000, 20) if SOAK else (50, 3000, 4)
+#: The whole promise, or a twentieth of it.
+DEVICES, INTERACTIONS, KILLS = (1000, 100_000, 20) if SOAK else (50, 5000, 4)
 RATE = 500 if SOAK else 250
 
 
