@@ -93,9 +93,11 @@ def test_bad_commands_are_answered_by_an_error_and_the_state_and_nothing_ends(ho
         "push_to_talk is of no use": ("push_to_talk", b""),
     }
     for number, (problem, (name, payload)) in enumerate(bad.items(), 1):
+        already = len(house.person.states)
         house.person.command(name, payload)
         until(lambda number=number: len(house.person.errors) == number, f"an error for {problem}")
         assert problem in house.person.errors[-1]["problem"]
+        until(lambda already=already: len(house.person.states) > already, f"the state for {problem}")
     house.person.command("volume", {"level": 7})  # the state after the last error may still be on its way
     until(lambda: house.person.states[-1]["volume"] == 7, "the volume asked for")
     assert house.device.poll() is None
