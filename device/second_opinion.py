@@ -16,8 +16,8 @@ import numpy.typing as npt
 from cloud_stub.contract.messages import Word
 from device.audio_source import BLOCK, SAMPLE_RATE
 from device.decoys import DECOYS
-from device.speech_models import SpeechModel
-from device.wake_word import UNKNOWN, Wake
+from device.speech_models import UNKNOWN, SpeechModel
+from device.wake_word import Wake
 
 BEFORE = SAMPLE_RATE // 4, SAMPLE_RATE // 20  # from and to how many samples before the wake word nobody may speak
 LOUD = 0.5  # of the wake word's effective value: so loud is somebody who speaks

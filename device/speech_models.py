@@ -14,6 +14,9 @@ DEFAULT = "echo-small-en"
 
 SHIPPED = Path(__file__).parent / "models"
 
+UNKNOWN = "[unk]"
+"""What Vosk writes for a sound that is no word of its vocabulary; our models, too, are made so."""
+
 
 @dataclass(frozen=True)
 class SpeechModel:

@@ -17,9 +17,7 @@ import numpy as np
 from device.audio_source import BLOCK, SAMPLE_RATE, Block
 from device.decoys import SENSITIVITY
 from device.errors import EchoError
-from device.speech_models import SpeechModel
-
-UNKNOWN = "[unk]"  # what Vosk calls a sound that is no word it knows
+from device.speech_models import UNKNOWN, SpeechModel
 
 PERSISTS = 0.30  # seconds that the word must stand in the partial result: more than one change of it
 SHORTEST, LONGEST = 0.2, 1.2  # seconds that a spoken wake word lasts

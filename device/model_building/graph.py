@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 
 from device.model_building.fst import Fst, write_lookahead
-from device.model_building.language_model import UNKNOWN, ngram
+from device.model_building.language_model import ngram
 from device.model_building.lexicon import Pronunciation
 from device.model_building.phones import DECODER, SILENCE, SPEECH, forward_id, in_word, loop_id, word_boundaries
+from device.speech_models import UNKNOWN
 
 MODEL_CONF = """--min-active=200
 --max-active=3000

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from device.model_building.fst import Fst
+from device.speech_models import UNKNOWN
 
-UNKNOWN = "[unk]"
 SELDOM = 0.3  # what a word counts that is in no sentence
 
 History = tuple[str, ...]
