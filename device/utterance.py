@@ -4,13 +4,11 @@ Ends where Vosk's own end-pointer finds quiet after the words of a command. Who 
 thinks is waited for. Where it turns out in the end that nobody called, the sound goes no further.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_stub.contract.messages import Word
 from device import second_opinion
 from device.audio_source import SAMPLE_RATE, Block
 from device.transcriber import Transcriber, Transcript
@@ -67,7 +65,7 @@ class Utterance:
         self._sound.append(block)
         self._position += block.size
         paused = self._transcriber.accept(block)
-        if paused and self._command(self._transcriber.words):
+        if paused and self._wake.followed_by(self._transcriber.words, self._started_at):
             return self.finish()
         if self._position - self._started_at >= LONGEST:
             return self.finish()
@@ -79,19 +77,9 @@ class Utterance:
     def finish(self) -> Heard | Mistaken:
         """The request as far as it was heard."""
         everything = self._transcriber.finish().words
-        words, sound, model = self._command(everything), np.concatenate(self._sound), self._transcriber.model
-        if not self._wake.pushed and not second_opinion.called(
-            model, self._wake, everything, words, sound, self._started_at
-        ):
+        sound, model = np.concatenate(self._sound), self._transcriber.model
+        if not self._wake.pushed and not second_opinion.called(model, self._wake, everything, sound, self._started_at):
             return Mistaken(self._wake)
+        words = self._wake.followed_by(everything, self._started_at)
         transcript = Transcript(" ".join(word.word for word in words), words)
         return Heard(self._wake, transcript, sound, self._started_at)
-
-    def _command(self, words: Sequence[Word]) -> tuple[Word, ...]:
-        """The words after the wake word, which is what lies mostly before its end."""
-        after = tuple(word for word in words if (word.start_ms + word.end_ms) / 2 >= self._ms(self._wake.end))
-        return after[1:] if after and after[0].word == self._wake.word else after
-
-    def _ms(self, position: int) -> float:
-        """A position in the stream, in samples, as ms since the start of this request's sound."""
-        return (position - self._started_at) * 1000 / SAMPLE_RATE

@@ -9,11 +9,13 @@ and then the recogniser is asked for its final word: how long the wake word last
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from cloud_stub.contract.messages import Word
 from device.audio_source import BLOCK, SAMPLE_RATE, Block
 from device.decoys import SENSITIVITY
 from device.errors import EchoError
@@ -37,6 +39,15 @@ class Wake:
     confidence: float
     pushed: bool = False
     """It was not said: a button took its place."""
+
+    def times(self, began: int) -> tuple[float, float]:
+        """Its start and end in ms since sample `began` of the stream, as the times of words are."""
+        return (self.start - began) * 1000 / SAMPLE_RATE, (self.end - began) * 1000 / SAMPLE_RATE
+
+    def followed_by(self, words: Sequence[Word], began: int) -> tuple[Word, ...]:
+        """Those of the words that come after it: that lie, mostly, behind its end. Their times count from `began`."""
+        after = tuple(word for word in words if (word.start_ms + word.end_ms) / 2 >= self.times(began)[1])
+        return after[1:] if after and after[0].word == self.word else after
 
 
 class WakeWord:

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     if not _ours(source, phones.word_boundaries()):
         raise EchoError(f"The phones of the model in {str(source)!r} are not ours. Choose one that `make model` made.")
     our = recipe.read()
-    sentences = model_folder.sentences(our, options.templates or model_folder.templates())
+    sentences = model_folder.sentences(our, options.templates or model_folder.templates(), overheard=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
         new = Path(name) / out.name

@@ -73,7 +73,7 @@ def build(recipe: Recipe, place: Place, out: Path, *, unheard: bool = False) -> 
     layers = training.load(network, recipe.network).affines()
     nnet3_format.write(out / "am" / "final.mdl", layers, recipe.network.bits)
     write_conf(out, recipe)
-    write_graph(out / "graph", recipe, sentences(recipe, place.templates))
+    write_graph(out / "graph", recipe, sentences(recipe, place.templates, overheard=True))
     return files
 
 

@@ -20,11 +20,13 @@ def templates() -> Path:
     return Path(str(cloud_stub.__file__)).parent / "intents"
 
 
-def sentences(recipe: Recipe, folder: Path) -> Sentences:
-    """What can be said with a folder of templates and with those of the recipe, which use lists of `shared.yaml`."""
-    return Sentences(
-        sorted(folder.glob("*.yaml")), [templates() / "shared.yaml", Path(recipe.sentences)], recipe.wake_words
-    )
+def sentences(recipe: Recipe, folder: Path, *, overheard: bool = False) -> Sentences:
+    """What can be said with a folder of templates and with those of the recipe, which use lists of `shared.yaml`.
+
+    With `overheard`, what is in the n-gram alone, too.
+    """
+    more = [recipe.sentences, *([recipe.overheard] if overheard and recipe.overheard else [])]
+    return Sentences(sorted(folder.glob("*.yaml")), [templates() / "shared.yaml", *map(Path, more)], recipe.wake_words)
 
 
 def write_conf(out: Path, recipe: Recipe) -> None:

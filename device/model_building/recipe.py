@@ -72,13 +72,16 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     finishing: TrainingOptions
     graph: GraphOptions
     graph_families: dict[str, float]
+    overheard: str = ""
+    """Such a file of what nobody speaks in training, for the n-gram alone; "" where there is none."""
 
 
 def read(path: Path = DEFAULT) -> Recipe:
     """Raises EchoError naming what is wrong in the file."""
     try:
         recipe = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Recipe)
-        return msgspec.structs.replace(recipe, sentences=str(path.parent / recipe.sentences))
+        sentences, overheard = (name and str(path.parent / name) for name in (recipe.sentences, recipe.overheard))
+        return msgspec.structs.replace(recipe, sentences=sentences, overheard=overheard)
     except (OSError, ValueError, RecursionError) as error:  # ValueError: no TOML, or no recipe
         raise EchoError(
             f"The recipe {str(path)!r} cannot be used: {error}. Compare it with {str(DEFAULT)!r}."

@@ -19,6 +19,9 @@ from hassil.util import merge_dict
 
 from device.errors import EchoError
 
+#: Families of what is said to others than the speaker.
+NOT_FOR_US = {"talk", "overheard"}
+
 _WORD = re.compile(r"[a-z][a-z']*")
 
 
@@ -57,7 +60,7 @@ class Sentences:
             for source in sources
             for name, intent in source.intents.items()
         }
-        self._requests = sorted(self._families.keys() - {"talk"})
+        self._requests = sorted(self._families.keys() - NOT_FOR_US)
 
     def request(self, chance: random.Random) -> str:
         """Something that is said to the speaker, half of the time after a wake word; politely now and then."""

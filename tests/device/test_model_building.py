@@ -50,8 +50,19 @@ def test_every_word_that_is_drawn_is_in_the_vocabulary_and_can_be_said(said: Sen
     assert all(set(way) <= set(phones.SPEECH) for ways in words.values() for way in ways)
 
 
-def test_whatever_the_shipped_model_knew_before_a_new_one_knows_too(said: Sentences) -> None:
+def test_whatever_the_shipped_model_knew_before_a_new_one_knows_too() -> None:
+    said = model_folder.sentences(OURS, model_folder.templates(), overheard=True)
     assert speech_models.words(speech_models.locate()) <= said.vocabulary().union(OURS.words, *DECOYS.values())
+
+
+def test_overheard_talk_is_in_the_n_gram_and_nobody_speaks_it(said: Sentences) -> None:
+    overheard = model_folder.sentences(OURS, model_folder.templates(), overheard=True)
+    assert overheard.draw("overheard", random.Random(1))
+    with pytest.raises(EchoError, match="'overheard'"):
+        said.draw("overheard", random.Random(1))
+    # Nor is it said to the speaker, when requests are drawn for the n-gram.
+    draws = [[each.request(random.Random(seed)) for seed in range(300)] for each in (said, overheard)]
+    assert draws[0] == draws[1]
 
 
 def test_all_choices_of_a_template_are_drawn(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from device.wake_word import Wake
 from tests.device.test_hearing import TIME, Sound, request_sound, room
 from tests.processes import missing
 
-ANDY, KLATT = "espeak-ng en-gb-scotland+AnxiousAndy", "espeak-ng en-gb-scotland+klatt6"
-MALE, FEMALE = "espeak-ng en-us+m8", "espeak-ng en-us+f5"
+SCOTLAND, UNITED_STATES = "espeak-ng en-gb-scotland", "espeak-ng en-us"
+ANDY, KLATT = f"{SCOTLAND}+AnxiousAndy", f"{SCOTLAND}+klatt6"
+MALE, FEMALE = f"{UNITED_STATES}+m8", f"{UNITED_STATES}+f5"
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,12 @@ def test_a_call_that_the_decoys_would_take_is_heard(model: SpeechModel, request_
         (KLATT, "she has a lexicon of old sailing words"),
         (MALE, "they bought a lexus and drove it across the country"),
         (FEMALE, "they bought a lexus and drove it across the country"),
+        # The n-gram knows what follows these names.
+        (FEMALE, "alexis and her cousin opened a bakery downtown"),
+        (f"{UNITED_STATES}+AnxiousAndy", "i never thought he would buy a lexus"),
+        # Of these the transcriber hears a call once, and none at another time.
+        (f"{SCOTLAND}+m7", "a lexicon without examples isn't much use to beginners"),
+        (f"{SCOTLAND}+m7", "alexei and his wife run a bakery downtown"),
     ],
 )
 def test_talk_that_woke_the_device_is_taken_back(model: SpeechModel, voice: str, said: str) -> None:
@@ -79,10 +86,10 @@ def judged(model: SpeechModel, sound: Sound, sure: float, words: tuple[tuple[str
     call = Word("alexa", at, at + 500, sure)
     request = [Word(word, at + 500, at + 900, confidence) for word, confidence in words]
     wake = Wake("alexa", 5000 + lead, 5000 + lead + SAMPLE_RATE // 2, 0.9)
-    return second_opinion.called(model, wake, [call, *request], request, sound, 5000)
+    return second_opinion.called(model, wake, [call, *request], sound, 5000)
 
 
-UNDERSTOOD = (("what", 1.0), ("time", 0.9))
+UNDERSTOOD = (("what", 1.0), ("time", 0.95))
 GARBLED = (("what", 1.0), ("[unk]", 1.0))
 
 
@@ -103,6 +110,21 @@ def test_the_witnesses_decide_together(
     assert judged(model, quiet_then_noise, sure, words, lead) is called
 
 
+def test_who_is_in_doubt_listens_again(model: SpeechModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_opinion, "CERTAIN", 1.1)  # not even what knows the decoys helps
+    unsure = (("what", 0.85), ("time", 1.0))
+    assert judged(model, request_sound(TIME), 1.0, unsure, 0)
+    assert not judged(model, np.concatenate([room(1.5, 3), room(1.5, 3000)]), 1.0, unsure, 0)
+    assert not judged(model, request_sound(TIME), 1.0, (("what", 0.5), ("time", 0.85)), 0)
+
+
+def test_a_name_at_the_end_of_a_sentence_is_no_call(model: SpeechModel) -> None:
+    speaking, call = room(0.3, 3000), request_sound(TIME)
+    assert judged(model, np.concatenate([room(0.3, 3), call]), 1.0, (), 4800)
+    assert judged(model, np.concatenate([speaking, call]), 1.0, (), 4800)  # but a call is one, whoever else speaks
+    assert not judged(model, np.concatenate([speaking, room(1, 3000)]), 1.0, (), 4800)
+
+
 def test_who_is_speaking_already_does_not_call_unless_no_decoy_could_be_meant(model: SpeechModel) -> None:
     noise = room(2, 3000)
     assert not judged(model, noise, 1.0, UNDERSTOOD, 4800)
@@ -113,8 +135,8 @@ def test_who_is_speaking_already_does_not_call_unless_no_decoy_could_be_meant(mo
 def test_a_transcript_without_the_wake_word_at_its_time_is_no_call(model: SpeechModel) -> None:
     wake, later = Wake("alexa", 16_000, 24_000, 1.0), Word("alexa", 1600, 2000, 1.0)
     said = [Word("like", 1000, 1500, 1.0), later]
-    assert not second_opinion.called(model, wake, said, [later], room(3), 0)
-    assert not second_opinion.called(model, wake, said, [], room(3), 0)
+    assert not second_opinion.called(model, wake, said, room(3), 0)
+    assert not second_opinion.called(model, wake, said[:1], room(3), 0)
 
 
 @pytest.mark.parametrize("word", WAKE_WORDS)
