@@ -2,29 +2,19 @@
 
 import argparse
 import importlib
-import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloud_stub.contract import address
 from device import settings
 from device.errors import EchoError
 
-if TYPE_CHECKING:
-    from cloud_stub.contract.service_notice import ServiceNotice
-    from device.echo import Echo
-    from device.exchange import Exchange
-    from device.interrupt import Interrupt
-    from device.panel import Panel
-
-# Libraries are imported by the command that needs them: `--help` should not wait for a speech recogniser.
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0, or 2 for an error that the person can mend."""
+    """Run one command. Returns its exit code: 0, 1 for what it looked for and found amiss, 2 for an error."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     command: Callable[[argparse.Namespace], int] = options.command
@@ -51,22 +41,24 @@ def _parser() -> argparse.ArgumentParser:
     on_wire.add_argument("--config", type=Path, metavar="FILE", help="the settings (see `echo-device settings`)")
     in_room = _settings_options(*settings.IN_ROOM)
     run = commands.add_parser("run", parents=[on_wire, in_room], help="listen to the microphone")
-    run.set_defaults(command=_run)
+    run.set_defaults(command=_later("listening", "run"))
     run.add_argument("--once", action="store_true", help="stop after the first answered interaction")
 
-    hear = commands.add_parser("hear", parents=[on_wire, as_json], help="hear sound files as if spoken")
-    hear.set_defaults(command=_hear)
+    hear = commands.add_parser(
+        "hear", parents=[on_wire, as_json], help="hear sound files as if spoken; 1 if one has no call"
+    )
+    hear.set_defaults(command=_later("listening", "hear"))
     hear.add_argument("files", nargs="+", metavar="FILE", help="any sound file: WAV, FLAC, OGG, MP3")
     hear.add_argument("--timeout", type=float, default=20.0, metavar="S", help="wait so long for the cloud (20 s)")
 
     demo = commands.add_parser("demo", parents=[common, as_json], help="say it, delete it, see what stays")
-    demo.set_defaults(command=_demo)
+    demo.set_defaults(command=_later("stories", "demo"))
     demo.add_argument("--policy", default="amazon-2019", metavar="NAME|FILE", help="retention policy (amazon-2019)")
     demo.add_argument("--real-time", action="store_true", help="at the pace of speech, aloud where there is a speaker")
     demo.add_argument("--sounds", type=Path, metavar="DIR", help="another set of spoken requests")
 
     walnut = commands.add_parser("walnut", parents=[as_json], help="one sentence: who still knows it, and for how long")
-    walnut.set_defaults(command=_walnut)
+    walnut.set_defaults(command=_later("stories", "walnut"))
     walnut.add_argument("--policy", default="amazon-2019", metavar="NAME|FILE", help="retention policy (amazon-2019)")
     walnut.add_argument("--model", metavar="NAME|DIR", help="a Vosk model (default: the small one that ships)")
     walnut.add_argument("--svg", type=Path, metavar="FILE", help="draw it there")
@@ -74,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_tracing(commands)
     contract = commands.add_parser("contract", help="hold captured messages against the wire contract")
     actions = contract.add_subparsers(required=True, metavar="ACTION")
-    validate = actions.add_parser("validate", parents=[as_json], help="name every bad message; then exit code 1")
+    validate = actions.add_parser("validate", parents=[as_json], help="exit code 1 for any bad message, or none at all")
     validate.set_defaults(command=_later("contract", "validate"))
     validate.add_argument("file", metavar="FILE|-", help="lines of mosquitto_sub -F '%%t %%x'; - is standard input")
     _add_fleet(commands, as_json)
@@ -202,175 +194,3 @@ def _settings_options(*keys: str) -> argparse.ArgumentParser:
         else:
             parser.add_argument(name, metavar=key.rsplit("_", maxsplit=1)[-1].upper(), help=text)
     return parser
-
-
-def _run(options: argparse.Namespace) -> int:
-    from cloud_stub.contract.service_notice import ServiceNotice  # noqa: PLC0415
-    from device import panel  # noqa: PLC0415
-    from device.interrupt import Interrupt  # noqa: PLC0415
-
-    interrupt, service = Interrupt(), ServiceNotice()
-    chosen = settings.chosen(options)
-    # What does not go to a terminal goes to a log, and outlives there what is deleted.
-    words = sys.stdout.isatty()
-    with panel.opened(chosen) as lights:
-        echo = _echo(chosen, voice=chosen.voice, panel=lights, words=words)
-        if not words:
-            print("no terminal here: what people say is not printed.", flush=True)
-        return _live(echo, chosen, interrupt, service, once=options.once)
-
-
-def _live(
-    echo: "Echo", chosen: settings.Settings, interrupt: "Interrupt", service: "ServiceNotice", *, once: bool
-) -> int:
-    from device import voice  # noqa: PLC0415
-    from device.capture import Capture  # noqa: PLC0415
-
-    try:
-        if chosen.volume is not None:
-            echo.switches.set(volume=chosen.volume)
-        if chosen.voice and not voice.available():
-            print("no voice here (apt install espeak-ng): answers are text only.", flush=True)
-        if chosen.microphone == "none":
-            print("no microphone: what is heard comes by MQTT control alone. Stop with Ctrl-C.", flush=True)
-        elif echo.switches.now.muted:
-            print("muted: the microphone stays closed until control/unmute. Stop with Ctrl-C.", flush=True)
-
-        def enough() -> bool:
-            service.alive()  # asked at every pass of the device's loop: where that hangs, nothing is said any more
-            heard = once and any(each.interaction.transcript for each in echo.exchanges)
-            return interrupt.asked or heard
-
-        echo.live(Capture(chosen.microphone), enough)
-        if interrupt.asked:
-            return 130
-        echo.settle(20.0)
-    finally:
-        service.stopping()
-        echo.close()
-    return 0
-
-
-def _hear(options: argparse.Namespace) -> int:
-    from device.audio_source import Recording  # noqa: PLC0415
-
-    # Open all before hearing any: a misspelled name should not be found out half way.
-    recordings = [Recording(file) for file in options.files]
-    chosen = settings.chosen(options)
-    echo = _echo(chosen, quiet=options.json)
-    try:
-        echo.uplink.connect(must=True)
-        heard = []
-        for recording in recordings:
-            already = len(echo.exchanges)
-            echo.listen(recording, "file")
-            echo.settle(options.timeout)
-            new = list(echo.exchanges)[already:]
-            heard += [_told(recording.name, exchange) for exchange in new] or [{"file": recording.name, "heard": None}]
-            if not new and not options.json:
-                print(f"{recording.name}: no {chosen.wake_word!r} was heard in it")
-    finally:
-        echo.close()
-    if options.json:
-        print(json.dumps(heard, indent=2, ensure_ascii=False))
-    return 0
-
-
-def _told(file: str, exchange: "Exchange") -> dict[str, Any]:
-    return {
-        "file": file,
-        "id": exchange.interaction.id,
-        "heard": exchange.interaction.transcript,
-        "intent": exchange.intent,
-        "response": exchange.response,
-        "answer": exchange.answer,
-    }
-
-
-def _demo(options: argparse.Namespace) -> int:
-    from dataclasses import asdict  # noqa: PLC0415
-
-    from device import demo  # noqa: PLC0415
-    from device.spoken_requests import FOLDER  # noqa: PLC0415
-
-    story = demo.run(
-        options.policy,
-        options.data,
-        options.model,
-        real_time=options.real_time,
-        sounds=options.sounds or FOLDER,
-        tell=None if options.json else print,
-        show=_ring(quiet=options.json or not sys.stderr.isatty()),
-    )
-    if options.json:
-        print(json.dumps(asdict(story), indent=2, ensure_ascii=False))
-    return 1 if story.unexplained else 0
-
-
-def _walnut(options: argparse.Namespace) -> int:
-    from dataclasses import asdict  # noqa: PLC0415
-
-    from device import walnut  # noqa: PLC0415
-
-    story = walnut.run(options.policy, options.model, lambda line: print(line, file=sys.stderr, flush=True))
-    if options.svg is not None:
-        try:
-            options.svg.write_text(walnut.svg(story), "utf-8")
-        except OSError as error:
-            raise EchoError(
-                f"the picture cannot be written to {options.svg}: {error}. Choose another place."
-            ) from error
-    print(json.dumps(asdict(story), indent=2) if options.json else "\n".join(walnut.lines(story)))
-    return 1 if story.unexplained else 0
-
-
-def _echo(
-    chosen: settings.Settings,
-    *,
-    voice: bool = False,
-    quiet: bool = False,
-    words: bool = True,
-    panel: "Panel | None" = None,
-) -> "Echo":
-    from device import speech_models  # noqa: PLC0415
-    from device.echo import Echo  # noqa: PLC0415
-
-    def say(exchange: "Exchange") -> None:
-        if not quiet and words:
-            print(f"heard   {exchange.interaction.transcript}\nanswer  {exchange.response}", flush=True)
-        elif not quiet:
-            print(f"answered interaction {exchange.interaction.id}", flush=True)
-
-    def tell(line: str) -> None:
-        if not quiet:
-            print(line, flush=True)
-
-    echo = Echo(
-        chosen.device,
-        chosen.data_folder,
-        chosen.broker,
-        speech_models.load(speech_models.locate(chosen.model)),
-        wake_word=chosen.wake_word,
-        sensitivity=chosen.sensitivity,
-        voice=voice,
-        bounds=chosen.bounds,
-        tls=chosen.tls,
-        home_assistant=chosen.home_assistant,
-        panel=panel,
-        words=words,
-        show=_ring(quiet=quiet),
-        say=say,
-        tell=tell,
-    )
-    if echo.keeping.saved is not None:
-        tell(echo.keeping.saved.announcement(chosen.data_folder))
-    return echo
-
-
-def _ring(*, quiet: bool) -> Callable[[Any], None]:
-    """The light ring in the terminal, on standard error; none where a program reads us."""
-    if quiet:
-        return lambda _: None
-    from device.light_ring import Terminal  # noqa: PLC0415
-
-    return Terminal().show

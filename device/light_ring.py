@@ -5,6 +5,7 @@ hears; cyan and blue in turn: works on it; red: the microphone is off; orange: n
 sound. The speed of the pictures, and alerting as a flash of the whole ring, are ours.
 """
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -61,6 +62,11 @@ def picture(attention: Attention, tick: int, note: str = "") -> Text:
         red, green, blue = colour
         line.append("○", "dim") if colour == DARK else line.append("●", f"rgb({red},{green},{blue})")
     return line.append(f" {attention}", "bold").append(f"  {note}" if note else "")
+
+
+def shown(*, quiet: bool) -> Callable[[Attention], None]:
+    """What shows the ring in the terminal; nothing where a program reads us."""
+    return (lambda _: None) if quiet else Terminal().show
 
 
 class Terminal:

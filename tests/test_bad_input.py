@@ -1,5 +1,6 @@
 """Bad input gets one clear line that names the cause and the remedy, and exit code 2."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,19 @@ def test_a_stereo_file_at_44100_hz_is_heard(tmp_path: Path) -> None:
         done = echo_device("hear", file, "--broker", server.broker, "--data", data)
         assert done.returncode == 0, done.stderr
     assert [row["transcript"] for row in asked("history", "--data", data)] == ["set a recurring alarm for seven a m"]
+
+
+def test_a_file_without_a_call_is_named_and_the_others_are_heard(tmp_path: Path) -> None:
+    hum, data = tmp_path / "hum.wav", tmp_path / "data"
+    soundfile.write(hum, 0.1 * np.sin(2 * np.pi * 100 * np.arange(32_000) / 16_000), 16_000)
+    with cloud(data) as server:
+        done = echo_device("hear", hum, ALARM, "--broker", server.broker, "--data", data)
+        assert "hum.wav: no 'alexa' was heard in it" in done.stdout
+        assert done.returncode == 1
+        assert len(asked("history", "--data", data)) == 1
+        done = echo_device("hear", hum, "--broker", server.broker, "--data", data, "--json")
+        assert json.loads(done.stdout) == [{"file": "hum.wav", "heard": None}]
+        assert done.returncode == 1
 
 
 def test_nothing_that_was_accepted_is_lost_when_one_of_several_files_is_bad(tmp_path: Path) -> None:

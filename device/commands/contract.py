@@ -26,7 +26,7 @@ class Judged:
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Name each bad message as soon as it is read. Returns 1 where there was one."""
+    """Name each bad message as soon as it is read. Returns 1 where there was one, or no message at all."""
     bad, count = [], 0
     with ExitStack() as stack:
         try:
@@ -41,9 +41,11 @@ def validate(options: argparse.Namespace) -> int:
                     print(f"line {judged.line}: {judged.topic or 'no topic'}: {judged.reason}", flush=True)
     if options.json:
         print(json.dumps({"messages": count, "bad": [asdict(judged) for judged in bad]}, indent=2, ensure_ascii=False))
-    else:
+    elif count:
         print(f"{count} messages, {len(bad)} of them bad")
-    return 1 if bad else 0
+    else:
+        print("no message in it: nothing was captured. Subscribe before the device speaks: -t 'echo/v1/#'")
+    return 1 if bad or not count else 0
 
 
 def judge(lines: Iterable[bytes]) -> Iterator[Judged]:

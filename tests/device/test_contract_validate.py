@@ -117,3 +117,13 @@ def test_what_device_and_cloud_say_to_each_other_is_good(tmp_path) -> None:
     judged = list(judge(f"{line}\n".encode() for line in lines))
     assert [one for one in judged if one.reason] == []
     assert {"event", "state", "directive"} <= {one.topic.split("/")[3] for one in judged if one.topic[0] == "e"}
+
+
+def test_a_capture_of_nothing_is_no_success(tmp_path) -> None:
+    file = tmp_path / "captured"
+    file.write_bytes(b"\n")
+    done = echo_device("contract", "validate", file)
+    assert done.returncode == 1
+    assert "nothing was captured" in done.stdout
+    done = echo_device("contract", "validate", file, "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (1, {"messages": 0, "bad": []})
