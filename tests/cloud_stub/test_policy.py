@@ -259,6 +259,7 @@ def test_policies_based_on_each_other_are_refused(tmp_path: Path, length: int) -
     ("old", "new", "wanted"),
     [
         ("amazon-2019", "nothing", "2: based_on: no policy 'nothing'"),
+        ("amazon-2019", "/dev/zero", "2: based_on: no policy '/dev/zero': it has more than 1,000,000 bytes"),
         ("auto_delete", "autodelete", "5: no setting is called 'autodelete'. There are auto_delete"),
         ("P1Y", "sometimes", "5: auto_delete cannot be 'sometimes'. Choose of never, P3M, P18M"),
         ("[settings]", "[[rule]]", "2: a policy based on another takes all of its rules"),
