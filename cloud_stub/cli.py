@@ -151,6 +151,9 @@ def _add_residue(commands: Commands) -> None:
     given.add_argument("--file", type=Path, metavar="SOUND", help="search for this sound instead")
     residue.add_argument("--html", type=Path, metavar="FILE", help="write the report there too, as a page")
     residue.add_argument("--memory", type=int, default=64, metavar="MIB", help="hold at most so much of a file (64)")
+    residue.add_argument(
+        "--devices", action="append", default=[], type=Path, metavar="DIR", help="search a device's own folder too"
+    )
     residue.add_argument("--broker", metavar="URL", help="search the messages too that this broker retains")
     residue.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto that may be told to save")
     residue.add_argument("--broker-data", type=Path, metavar="DIR", help="the folder of its persistence file")

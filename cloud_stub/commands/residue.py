@@ -17,7 +17,7 @@ from cloud_stub.house import House
 from cloud_stub.residue import brokers
 from cloud_stub.residue.inquiry import Wanted, inquire, witnessed
 from cloud_stub.residue.needles import Key
-from cloud_stub.residue.places import Place
+from cloud_stub.residue.places import Place, places
 from cloud_stub.residue.report import Report, as_json, print_report
 from cloud_stub.residue.search import Message
 from cloud_stub.residue.search import Progress as Told
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
                 wanted,
                 memory_mib=options.memory,
                 messages=messages,
-                others=_broker_files(options),
+                others=[*_elsewhere(options), *_broker_files(options)],
                 notes=notes,
                 progress=told,
             )
@@ -89,6 +89,14 @@ def _broker_files(options: argparse.Namespace) -> list[Place]:
     if options.broker_data is None or options.broker_pid is None:
         raise CloudError("--broker-pid and --broker-data go together: a file that is not saved anew shows the past.")
     return [Place("broker/persistence", (brokers.save(options.broker_pid, options.broker_data),))]
+
+
+def _elsewhere(options: argparse.Namespace) -> list[Place]:
+    """What devices keep that have a data folder of their own."""
+    for folder in options.devices:
+        if not folder.is_dir():
+            raise CloudError(f"--devices {folder} is no folder. Name the one that the device was given with --data.")
+    return [place for folder in options.devices for place in places(folder)]
 
 
 @contextmanager

@@ -11,12 +11,14 @@ from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.residue import witness
 from cloud_stub.residue.needles import NEEDLE, Key
-from cloud_stub.residue.places import Place
+from cloud_stub.residue.places import Place, places
 from cloud_stub.residue.report import Report
 from cloud_stub.residue.scan import MEMORY_MIB
 from cloud_stub.residue.search import Message, Progress, search
 from cloud_stub.residue.witness import Kept, Witness, Witnessed
 from cloud_stub.stores.sqlite import ErasureNotPhysical
+
+_REMEDY = "a device's folder that is not in this one is searched where --devices names it."
 
 
 @dataclass
@@ -54,8 +56,11 @@ def inquire(
 ) -> Report:
     """Search, report, and let the witness forget what is proved to be gone; arguments as for `search`.
 
+    Nothing is proved to be gone while the files of a device that spoke are not among those searched.
     Raises CloudError where the search cannot begin.
     """
+    others = list(others)
+    unseen = _unseen(house, others)
     contents = {one.interaction: one.needles for one in wanted.known} or {wanted.about: wanted.given}
     try:
         inspected = search(
@@ -63,6 +68,16 @@ def inquire(
         )
     except ErasureNotPhysical as error:
         raise CloudError(f"the search cannot begin: {error}") from error
+    if unseen:
+        notes = [*notes, f"Not searched is what {', '.join(unseen)} may keep, such as what waits to be sent: {_REMEDY}"]
     report = Report(wanted.about, house.policy.name, inspected, wanted.known, [*wanted.notes, *notes])
-    witness.settle(house, report.clean())
+    if not unseen:
+        witness.settle(house, report.clean())
     return report
+
+
+def _unseen(house: House, others: Iterable[Place]) -> list[str]:
+    """The devices that have said something, and whose own files are in none of the places."""
+    seen = {place.name.removeprefix("devices/") for place in [*places(house.data), *others]}
+    with house.stores.read() as connection:
+        return sorted(witness.devices(connection) - seen)

@@ -80,7 +80,8 @@ class Judge:
         if room == "devices" and part.table == "waiting":
             return self._waiting(name, str(key["interaction"]), where)
         if room == "devices" and part.table == "alert":
-            return self._copy(where, device_copies.ALERTS, str(key["interaction"]), int(key["position"]))
+            copied = device_copies.ALERTS, str(key["interaction"]), int(key["position"])
+            return self._copy(where, *copied, names=part.columns)
         if room == "third_parties" and part.table == "held":
             held = key | {"fields": json.loads(str(key["details"]))}
             return _kept(where, self._rules.held(name, held, str(key["account"])))
@@ -102,13 +103,19 @@ class Judge:
             # Its content is not what was sealed there, so no rule speaks of it.
             return None
 
-    def _copy(self, where: str, tables: Sequence[Table], interaction: str, position: int) -> Finding:
-        """A device's copy of a record: there by right as long as the record is, or until it is known to be erased."""
+    def _copy(
+        self, where: str, tables: Sequence[Table], interaction: str, position: int, *, names: Sequence[str] = ()
+    ) -> Finding:
+        """A device's copy of a record: there by right as long as the record is, or until it is known to be erased.
+
+        Nothing explains a copy of those of its fields, `names`, that a rule has taken out of the record.
+        """
         for table in tables:
             here = and_(table.c.interaction == interaction, table.c.position == position)
             row = self._rules.connection.execute(select(table).where(here)).mappings().first()
             if row is not None:
-                return _kept(where, self._rules.record(table, row))
+                taken_out = any(name in table.c and row[name] is None for name in names)
+                return _nowhere(where) if taken_out else _kept(where, self._rules.record(table, row))
         told = self._rules.connection.execute(select(directive).where(directive.c.purpose == Forget.name)).mappings()
         if any(interaction.encode() in row["payload"] for row in self._rules.keys.seal.opened(directive, told)):
             return Finding("", 0, "", where, interaction, TOLD, TOLD)

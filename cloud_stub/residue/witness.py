@@ -89,6 +89,11 @@ def of(connection: Connection, seal: Seal, account: str, interaction: str | None
     return [Witnessed(account, name, np.concatenate(some), tuple(short)) for name, (some, short) in known.items()]
 
 
+def devices(connection: Connection) -> set[str]:
+    """The devices that something is known of."""
+    return set(connection.execute(select(_TABLE.c.device).distinct()).scalars())
+
+
 def account_of(connection: Connection, interaction: str) -> str:
     """Whose interaction it is. Raises CloudError where the witness knows nothing of it."""
     owner = connection.execute(select(_TABLE.c.account).where(_TABLE.c.interaction == interaction)).scalar()

@@ -1,15 +1,17 @@
 """The residue search knows the device's copies: there by right, told to go, or gone."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.residue.judge import TOLD
+from cloud_stub.retention import policy
 from device import speech_models
 from device.echo import Echo
 from device.keeping import Bounds
 from device.spoken_requests import FOLDER
-from tests.processes import asked, cloud, echo_device, until
+from tests.processes import asked, cloud, cloud_stub, echo_device, until
 
 
 def on_the_device(data: Path) -> dict[str, Any]:
@@ -45,3 +47,49 @@ def test_alerts_and_saved_sound_are_explained_by_their_records_and_told_to_go_wi
     assert {finding["rule"] for finding in away["findings"]} == {TOLD}
     assert list(sound.iterdir()) == []
     assert b"flower pot" not in b"".join(file.read_bytes() for file in sound.parent.iterdir() if file.is_file())
+
+
+def test_words_that_a_rule_takes_out_of_a_reminder_are_unexplained_where_the_device_still_has_them(
+    tmp_path: Path,
+) -> None:
+    data, mine, kept = tmp_path / "data", tmp_path / "mine.toml", 'kind = ["alarm", "reminder", "meeting",'
+    letter = (policy.SHIPPED / "amazon-2019.toml").read_text()
+    rule = (
+        '[[rule]]\nstore = "actions"\nkind = "reminder"\ntrigger = "user_delete"\naction = "redact"\n'
+        'fields = ["about"]\nbecause = "we take the words out"\nassumed = true\n'
+    )
+    mine.write_text(letter.replace(kept, 'kind = ["alarm", "meeting",', 1) + rule)
+    with cloud(data, "--policy", str(mine)) as running:
+        device = Echo("kitchen", data, BrokerAddress.parse(running.broker), speech_models.load(speech_models.locate()))
+        device.uplink.connect(must=True)
+        device.say("remind me to water the blue flower pot on june fourteenth")
+        device.settle(30)
+        until(lambda: device.attend(0.1) or device.keeping.alerts.all(), "the alert")
+        device.close()
+        assert on_the_device(data)["verdict"] == "residue explained"
+        asked("erase", "household", "--all", "--data", data)
+        done = cloud_stub("residue", "--data", data, "--json")
+    assert done.returncode == 1
+    (place,) = [each for each in json.loads(done.stdout)["places"] if each["place"] == "devices/kitchen"]
+    assert place["verdict"] == "residue UNEXPLAINED"
+    assert "devices/kitchen/alert.about" in {each["where"] for each in place["findings"] if not each["explained"]}
+
+
+def test_a_device_with_a_folder_of_its_own_is_searched_where_it_is_named(tmp_path: Path) -> None:
+    data, own = tmp_path / "data", tmp_path / "own"
+    with cloud(data, "--policy", "erase-everything") as running:
+        echo_device("hear", FOLDER / "02_reminder.flac", "--broker", running.broker, "--data", own)
+        asked("erase", "household", "--all", "--data", data)
+        blind, seeing = (asked("residue", "--data", data, *options) for options in ([], ["--devices", own]))
+        again = asked("residue", "--data", data, "--devices", own)
+    assert any("kitchen may keep" in limit for limit in blind["limits"])
+    assert not any("kitchen" in limit for limit in seeing["limits"])
+    assert "devices/kitchen" not in {place["place"] for place in blind["places"]}
+    (found,) = [place for place in seeing["places"] if place["place"] == "devices/kitchen"]
+    # The reminder, which the device has not yet been told to erase; so nothing is proved to be gone, and forgotten.
+    assert found["verdict"] == "residue explained"
+    assert any(str(own) in finding["file"] for finding in found["findings"])
+    assert again == seeing
+    done = cloud_stub("residue", "--data", data, "--devices", tmp_path / "nothing")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "is no folder" in done.stderr
