@@ -3,7 +3,8 @@
 A device in this process hears the recordings that ship, one after another; `cloud-stub serve`, a process of its own,
 answers over a Mosquitto on loopback. A third client sees both directions on the wire, so that the way can be split:
 
-- kept: from the decision that the request has ended to its being in the outbox, sound and all, durably;
+- heard: from the end-pointer's decision that the request has ended to its last words, and that it was a call at all;
+- kept: to its being in the outbox, sound and all, durably;
 - sent: to its being seen at the broker;
 - answered: to the broker's having the answer. The cloud has by then understood, acted, and committed to every store;
 - taken: to the device's having acted on it.
@@ -39,32 +40,33 @@ from device import speech_models
 from device.audio_source import Recording
 from device.echo import Echo
 from device.spoken_requests import FOLDER
-from device.utterance import Heard
+from device.utterance import Heard, Mistaken, Utterance
 
 DEVICE = "kitchen"
 
 #: Those that ask for no deletion: a deletion is answered when its bytes are gone, which other benchmarks measure.
 SOUNDS = [file for file in sorted(FOLDER.glob("*.flac")) if "delete" not in file.name]
 
-STAGES = ("decided", "kept", "sent", "answered", "taken")
+STAGES = ("ended", "heard", "kept", "sent", "answered", "taken")
 
 Seen = dict[str, dict[str, float]]
 """By interaction, when it was first at each stage, by the monotonic clock."""
 
 
 class Timed(Echo):
-    """A device that notes when it decided that a request had ended, kept it, and had its answer."""
+    """A device that notes when it had heard a request, kept it, and had its answer."""
 
-    def __init__(self, *arguments: Any, seen: Seen) -> None:
-        """As Echo, with where to note it."""
+    def __init__(self, *arguments: Any, seen: Seen, ended: list[float]) -> None:
+        """As Echo, with where to note it, and where the ends of requests are noted."""
         super().__init__(*arguments)
-        self._seen = seen
+        self._seen, self._ended = seen, ended
 
     def _take(self, event: Any, source: Any) -> None:
-        decided = time.monotonic()
+        heard = time.monotonic()
         super()._take(event, source)
         if isinstance(event, Heard):
-            self._seen[self.exchanges[-1].interaction.id] |= {"decided": decided, "kept": time.monotonic()}
+            stamps = {"ended": self._ended[-1], "heard": heard, "kept": time.monotonic()}
+            self._seen[self.exchanges[-1].interaction.id] |= stamps
 
     def _receive(self, directive: Directive) -> None:
         super()._receive(directive)
@@ -93,10 +95,10 @@ def measure(rounds: int) -> dict[str, Any]:
     """All figures, in milliseconds: medians by stage and of the whole."""
     seen = Notes()
     with mosquitto() as port, tempfile.TemporaryDirectory(prefix="latency-") as name:
-        with cloud(Path(name), port), watching(port, seen):
+        with cloud(Path(name), port), watching(port, seen), noting_ends() as ended:
             address = BrokerAddress.parse(f"mqtt://127.0.0.1:{port}")
             model = speech_models.load(speech_models.locate(None))
-            echo = Timed(DEVICE, Path(name), address, model, seen=seen)
+            echo = Timed(DEVICE, Path(name), address, model, seen=seen, ended=ended)
             echo.uplink.connect(must=True)
             try:
                 for file in SOUNDS * rounds:
@@ -108,7 +110,7 @@ def measure(rounds: int) -> dict[str, Any]:
     whole = [stamps for stamps in seen.values() if stamps.keys() >= set(STAGES)]
     ways = itertools.pairwise(STAGES)
     middle = {after: 1000 * median(one[after] - one[before] for one in whole) for before, after in ways}
-    took = sorted(1000 * (one["taken"] - one["decided"]) for one in whole)
+    took = sorted(1000 * (one["taken"] - one["ended"]) for one in whole)
     return {
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "requests": len(whole),
@@ -118,6 +120,22 @@ def measure(rounds: int) -> dict[str, Any]:
         "two bare paho clients there and back, median ms (baseline)": round(bare, 2),
         "decision to answer against there and back": round(median(took) / bare, 1),
     }
+
+
+@contextmanager
+def noting_ends() -> Iterator[list[float]]:
+    """When the end-pointer decided that a request had ended, by the monotonic clock."""
+    finish, ended = Utterance.finish, list[float]()
+
+    def noted(utterance: Utterance) -> Heard | Mistaken:
+        ended.append(time.monotonic())
+        return finish(utterance)
+
+    Utterance.finish = noted  # type: ignore[method-assign]
+    try:
+        yield ended
+    finally:
+        Utterance.finish = finish  # type: ignore[method-assign]
 
 
 @contextmanager
