@@ -78,6 +78,11 @@ class Alerts:
         with self._change() as change:
             change.executemany("DELETE FROM alert WHERE interaction = ?", [(name,) for name in interactions])
 
+    def forget_about(self, interactions: Iterable[str]) -> None:
+        """Ring for these still, and no longer say what about. Raises EchoError where the disk is full."""
+        with self._change() as change:
+            change.executemany("UPDATE alert SET about = '' WHERE interaction = ?", [(name,) for name in interactions])
+
     def all(self) -> list[Kept]:
         """Everything that will ring or rings, soonest first."""
         columns = "interaction, position, kind, due, first, recurrence, zone, about"

@@ -76,6 +76,8 @@ class Keeping:
                 self._forget(part, [name])
             case Forget(what="alert", interactions=names):
                 self.alerts.forget(names)
+            case Forget(what="about", interactions=names):
+                self.alerts.forget_about(names)
             case Forget(what=what, interactions=names):
                 self._forget(what, names)
 

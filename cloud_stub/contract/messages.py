@@ -265,8 +265,8 @@ class Forget(Struct, frozen=True, forbid_unknown_fields=True, tag="forget", tag_
     name: ClassVar[str] = "forget"
 
     id: Id
-    what: Literal["interaction", "recording", "alert"]
-    """What waits in the outbox; the sound that waits or was saved; what would ring."""
+    what: Literal["interaction", "recording", "alert", "about"]
+    """What waits in the outbox; the sound that waits or was saved; what would ring; what that is about."""
     interactions: Annotated[list[Id], Meta(min_length=1, max_length=500)]
 
 

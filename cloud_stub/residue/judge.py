@@ -108,14 +108,15 @@ class Judge:
     ) -> Finding:
         """A device's copy of a record: there by right as long as the record is, or until it is known to be erased.
 
-        Nothing explains a copy of those of its fields, `names`, that a rule has taken out of the record.
+        As little as the copy of an erased record is one of those of its fields, `names`, that a rule has taken out.
         """
         for table in tables:
             here = and_(table.c.interaction == interaction, table.c.position == position)
             row = self._rules.connection.execute(select(table).where(here)).mappings().first()
             if row is not None:
-                taken_out = any(name in table.c and row[name] is None for name in names)
-                return _nowhere(where) if taken_out else _kept(where, self._rules.record(table, row))
+                if any(name in table.c and row[name] is None for name in names):
+                    break
+                return _kept(where, self._rules.record(table, row))
         told = self._rules.connection.execute(select(directive).where(directive.c.purpose == Forget.name)).mappings()
         if any(interaction.encode() in row["payload"] for row in self._rules.keys.seal.opened(directive, told)):
             return Finding("", 0, "", where, interaction, TOLD, TOLD)

@@ -43,13 +43,13 @@ def carry_out(
     marked = {"deleted_at": rfc3339(now), "deleted_by": trigger}
     unmarked = table.c.deleted_at.is_(None)
     if rule.action in {"redact", "pseudonymise"} and _at_once(rule, trigger):
-        change(connection, keys, table, rule, and_(where, unmarked), marked if trigger in MARKED else None)
-        change(connection, keys, table, rule, and_(where, ~unmarked))
+        change(connection, keys, table, rule, and_(where, unmarked), now, marked if trigger in MARKED else None)
+        change(connection, keys, table, rule, and_(where, ~unmarked), now)
     if trigger not in MARKED:
         return
     for rows, at_once_too, takes_over in _met(policy, table, trigger, now):
         if at_once_too is not None:
-            change(connection, keys, table, at_once_too, and_(where, rows), marked if takes_over else None)
+            change(connection, keys, table, at_once_too, and_(where, rows), now, marked if takes_over else None)
         if takes_over:
             connection.execute(update(table).where(where, rows).values(marked))
     connection.execute(update(table).where(where, unmarked).values(marked))
@@ -117,6 +117,7 @@ def change(
     table: Table,
     rule: Rule,
     where: ColumnElement[bool],
+    now: datetime,
     mark: Mapping[str, str] | None = None,
 ) -> None:
     """Erase the rows of `where`, redact the rule's fields in them, or put pseudonyms for account and interaction.
@@ -127,7 +128,9 @@ def change(
         keys.seal.erase(connection, table, where)
         return
     if rule.action == "redact":
-        keys.seal.redact(connection, table, [name for name in rule.fields if name in fields(table)], where)
+        names = [name for name in rule.fields if name in fields(table)]
+        device_copies.forget_fields(connection, keys.seal, table, names, where, now)
+        keys.seal.redact(connection, table, names, where)
         return
     key = list(table.primary_key)
     moves = []

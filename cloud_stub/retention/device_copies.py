@@ -1,15 +1,16 @@
 """Devices keep copies too: what waits in an outbox, saved sound, alerts that will ring.
 
 When a record is erased, whatever the trigger, the device that it came from is told to erase its copy, in the
-transaction that erases the record. A record that a rule keeps has its copy kept: the alarm still rings (L8).
+transaction that erases the record. A record that a rule keeps has its copy kept: the alarm still rings (L8); one whose
+words a rule takes out rings without them.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Table, select, union
+from sqlalchemy import ColumnElement, Connection, Table, and_, select, union
 
 from cloud_stub.contract.messages import Clock, Forget, directive_topic, encode, new_id, rfc3339
 from cloud_stub.stores.sealing import Seal
@@ -36,9 +37,17 @@ CHUNK = 500
 
 def forget(connection: Connection, seal: Seal, table: Table, where: ColumnElement[bool], now: datetime) -> None:
     """The rows of `where` are about to be erased: tell their devices."""
-    if (str(table.schema), table.name) in COPIES:
-        found = select(table.c.account, table.c.device, table.c.interaction).where(where)
-        _tell(connection, seal, table, connection.execute(found).all(), now)
+    what = COPIES.get((str(table.schema), table.name))
+    if what is not None:
+        _tell(connection, seal, table, where, what, now)
+
+
+def forget_fields(
+    connection: Connection, seal: Seal, table: Table, names: Sequence[str], where: ColumnElement[bool], now: datetime
+) -> None:
+    """These fields of the rows of `where` are about to be taken out: tell the devices that ring for them."""
+    if table in ALERTS and "about" in names:
+        _tell(connection, seal, table, and_(where, table.c.about.is_not(None)), "about", now)
 
 
 def tell_time(connection: Connection, seal: Seal, now: datetime, *others: tuple[str, str]) -> None:
@@ -57,17 +66,25 @@ def tell_time(connection: Connection, seal: Seal, now: datetime, *others: tuple[
         seal.insert(connection, directive, rows)
 
 
-def _tell(connection: Connection, seal: Seal, table: Table, rows: Iterable[Any], now: datetime) -> None:
+def _tell(
+    connection: Connection,
+    seal: Seal,
+    table: Table,
+    where: ColumnElement[bool],
+    what: Literal["interaction", "recording", "alert", "about"],
+    now: datetime,
+) -> None:
     mine: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for account, name, interaction in rows:
+    for account, name, interaction in connection.execute(
+        select(table.c.account, table.c.device, table.c.interaction).where(where)
+    ):
         if name:  # a pseudonymised record does not say
             mine[account, name].add(interaction)
-    what = COPIES[str(table.schema), table.name]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for (account, name), interactions in sorted(mine.items()):
         every = sorted(interactions)
-        for start in range(0, len(every), CHUNK):
-            rows.append(_row(account, name, Forget(new_id(), what, every[start : start + CHUNK]), now))
+        chunks = (every[start : start + CHUNK] for start in range(0, len(every), CHUNK))
+        rows += (_row(account, name, Forget(new_id(), what, chunk), now) for chunk in chunks)
     if rows:
         seal.insert(connection, directive, rows)
 

@@ -127,7 +127,7 @@ class Sweeper:
                 due = job.whole(names, before) if len(names) > 1 else job.first(names[0], before, limit)
                 if job.rule.action == "erase":
                     device_copies.forget(connection, self._keys.seal, job.table, due, now)
-                acts.change(connection, self._keys, job.table, job.rule, due)
+                acts.change(connection, self._keys, job.table, job.rule, due, now)
         return len(rows), end
 
     def _limit(self, table: Table, rule: Rule) -> int:

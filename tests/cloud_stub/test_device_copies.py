@@ -96,6 +96,31 @@ def test_where_the_rule_erases_the_alarm_the_device_forgets_it(tmp_path: Path) -
         assert cloud.left() == []
 
 
+@pytest.mark.parametrize("after", ["", 'after = "P7D"\n'])
+def test_where_a_rule_takes_the_words_out_of_a_reminder_the_device_forgets_them_alone(
+    tmp_path: Path, after: str
+) -> None:
+    letter = (POLICIES / "amazon-2019.toml").read_text().replace('"alarm", "reminder", ', '"alarm", ', 1)
+    (tmp_path / "mine.toml").write_text(
+        f'{letter}\n[[rule]]\nstore = "actions"\nkind = "reminder"\ntrigger = "user_delete"\naction = "redact"\n'
+        f'fields = ["about"]\n{after}because = "without its words"\nassumed = true\n'
+    )
+    with open_house(tmp_path / "data", str(tmp_path / "mine.toml"), create=True, simulated=True) as house:
+        cloud = Neighbourhood(
+            house, Ingest(house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE), tmp_path
+        )
+        name, alarm = cloud.say(REMINDER), cloud.say(ALARM)
+        erase(cloud)
+        before = forgotten(cloud)
+        house.clock.forward(house.clock.now() + timedelta(days=8))
+        Sweeper(house.stores, house.keys, house.engine, house.clock).sweep()
+        told_once = [one for one in told(cloud, Forget) if isinstance(one, Forget) and one.what == "about"]
+        assert [one.interactions for one in told_once] == [[name]]
+        assert before.get("about", set()) == (set() if after else {name})
+        assert alarm not in forgotten(cloud)["about"]
+        assert "alert" not in forgotten(cloud)
+
+
 def test_only_what_was_deleted_is_forgotten_and_only_by_the_device_it_came_from(tmp_path: Path) -> None:
     with neighbourhood(tmp_path, "erase-everything") as cloud:
         gone, kept = cloud.say(ALARM, device="bedroom"), cloud.say(ALARM, device="kitchen")

@@ -1,6 +1,7 @@
 """What was set rings: at its local time, also offline and after a restart, until stopped; then no byte is left."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,14 @@ def test_what_is_forgotten_does_not_ring_and_leaves_no_byte(alerts: Alerts, tmp_
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"the kept one" in content
     assert b"zebra" not in content
+
+
+def test_what_an_alert_is_about_can_be_forgotten_alone_and_leaves_no_byte(alerts: Alerts, tmp_path: Path) -> None:
+    alerts.keep(alert(about="water the blue flower pot"))
+    (before,) = alerts.all()
+    alerts.forget_about([before.interaction])
+    assert alerts.all() == [replace(before, about="")]
+    assert b"flower pot" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
 
 
 def test_a_zone_that_is_not_known_here_does_not_silence_it(alerts: Alerts) -> None:

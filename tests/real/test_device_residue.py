@@ -1,6 +1,8 @@
 """The residue search knows the device's copies: there by right, told to go, or gone."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,30 +51,56 @@ def test_alerts_and_saved_sound_are_explained_by_their_records_and_told_to_go_wi
     assert b"flower pot" not in b"".join(file.read_bytes() for file in sound.parent.iterdir() if file.is_file())
 
 
-def test_words_that_a_rule_takes_out_of_a_reminder_are_unexplained_where_the_device_still_has_them(
-    tmp_path: Path,
-) -> None:
-    data, mine, kept = tmp_path / "data", tmp_path / "mine.toml", 'kind = ["alarm", "reminder", "meeting",'
-    letter = (policy.SHIPPED / "amazon-2019.toml").read_text()
-    rule = (
-        '[[rule]]\nstore = "actions"\nkind = "reminder"\ntrigger = "user_delete"\naction = "redact"\n'
-        'fields = ["about"]\nbecause = "we take the words out"\nassumed = true\n'
-    )
-    mine.write_text(letter.replace(kept, 'kind = ["alarm", "meeting",', 1) + rule)
+def test_words_that_a_rule_takes_out_of_a_reminder_leave_the_device_and_it_still_rings(tmp_path: Path) -> None:
+    data, mine = tmp_path / "data", tmp_path / "mine.toml"
+    mine.write_text(forgetful())
+
+    def device() -> Echo:
+        echo = Echo("kitchen", data, BrokerAddress.parse(running.broker), model)
+        echo.uplink.connect(must=True)
+        return echo
+
+    model = speech_models.load(speech_models.locate())
     with cloud(data, "--policy", str(mine)) as running:
-        device = Echo("kitchen", data, BrokerAddress.parse(running.broker), speech_models.load(speech_models.locate()))
-        device.uplink.connect(must=True)
-        device.say("remind me to water the blue flower pot on june fourteenth")
-        device.settle(30)
-        until(lambda: device.attend(0.1) or device.keeping.alerts.all(), "the alert")
-        device.close()
-        assert on_the_device(data)["verdict"] == "residue explained"
+        with closing(device()) as echo:
+            echo.say("remind me to water the blue flower pot on june fourteenth")
+            echo.settle(30)
+            until(lambda: echo.attend(0.1) or echo.keeping.alerts.all(), "the alert")
         asked("erase", "household", "--all", "--data", data)
-        done = cloud_stub("residue", "--data", data, "--json")
+        away = on_the_device(data)
+        with closing(device()) as echo:
+            until(lambda: echo.attend(0.1) or not asked("status", "--data", data)["untold"], "the device to forget")
+            (alert,) = echo.keeping.alerts.all()
+        back = on_the_device(data)
+    assert {finding["rule"] for finding in away["findings"]} == {TOLD}
+    assert {finding["where"] for finding in away["findings"]} == {"devices/kitchen/alert.about"}
+    assert (alert.kind, alert.about) == ("reminder", "")
+    assert back["verdict"] == "clean"
+
+
+def test_words_that_a_device_was_never_told_to_forget_are_unexplained(tmp_path: Path) -> None:
+    data, mine = tmp_path / "data", tmp_path / "mine.toml"
+    mine.write_text(forgetful())
+    with cloud(data, "--policy", str(mine)) as running:
+        echo_device("hear", FOLDER / "02_reminder.flac", "--broker", running.broker, "--data", data)
+        until(lambda: asked("status", "--data", data)["outgoing"] == 0, "the device to have the alert")
+        asked("erase", "household", "--all", "--data", data)
+    with closing(sqlite3.connect(data / "cloud" / "operations.db")) as database, database:
+        assert database.execute("DELETE FROM directive WHERE purpose = 'forget'").rowcount
+    done = cloud_stub("residue", "--data", data, "--json")
     assert done.returncode == 1
     (place,) = [each for each in json.loads(done.stdout)["places"] if each["place"] == "devices/kitchen"]
     assert place["verdict"] == "residue UNEXPLAINED"
     assert "devices/kitchen/alert.about" in {each["where"] for each in place["findings"] if not each["explained"]}
+
+
+def forgetful() -> str:
+    """The letter's policy, but for reminders, which stay without their words."""
+    letter = (policy.SHIPPED / "amazon-2019.toml").read_text().replace('"alarm", "reminder", ', '"alarm", ', 1)
+    return (
+        f'{letter}\n[[rule]]\nstore = "actions"\nkind = "reminder"\ntrigger = "user_delete"\naction = "redact"\n'
+        'fields = ["about"]\nbecause = "we take the words out"\nassumed = true\n'
+    )
 
 
 def test_a_device_with_a_folder_of_its_own_is_searched_where_it_is_named(tmp_path: Path) -> None:
