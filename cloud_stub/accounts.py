@@ -27,10 +27,10 @@ def owners(connection: Connection, devices: Iterable[str]) -> dict[str, str]:
     return known
 
 
-def devices(connection: Connection, name: str) -> list[str]:
-    """The devices that are registered as that account's."""
-    mine = select(device.c.device).where(device.c.account == name).order_by(device.c.device)
-    return list(connection.execute(mine).scalars())
+def devices(connection: Connection, name: str | None) -> list[str]:
+    """The devices that are registered as that account's, or all."""
+    mine = select(device.c.device).order_by(device.c.device)
+    return list(connection.execute(mine if name is None else mine.where(device.c.account == name)).scalars())
 
 
 def known(connection: Connection) -> list[str]:

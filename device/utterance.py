@@ -77,7 +77,7 @@ class Utterance:
     def finish(self) -> Heard | Mistaken:
         """The request as far as it was heard."""
         everything = self._transcriber.finish().words
-        sound, model = np.concatenate(self._sound), self._transcriber.model
+        sound, model = np.concatenate([np.empty(0, np.int16), *self._sound]), self._transcriber.model
         if not self._wake.pushed and not second_opinion.called(model, self._wake, everything, sound, self._started_at):
             return Mistaken(self._wake)
         words = self._wake.followed_by(everything, self._started_at)

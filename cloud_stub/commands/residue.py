@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from cloud_stub.commands.common import opened, print_json
+from cloud_stub.commands.common import data_folder, opened, print_json
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
@@ -92,11 +92,22 @@ def _broker_files(options: argparse.Namespace) -> list[Place]:
 
 
 def _elsewhere(options: argparse.Namespace) -> list[Place]:
-    """What devices keep that have a data folder of their own."""
-    for folder in options.devices:
-        if not folder.is_dir():
-            raise CloudError(f"--devices {folder} is no folder. Name the one that the device was given with --data.")
-    return [place for folder in options.devices for place in places(folder)]
+    """What devices keep that have a data folder of their own. Raises CloudError for what is none."""
+    inside, found = data_folder(options).resolve(), list[Place]()
+    for folder in dict.fromkeys(folder.resolve() for folder in options.devices):
+        try:
+            there = folder / "devices" in folder.iterdir()
+        except OSError as error:
+            raise CloudError(
+                f"--devices {folder} cannot be searched: {error.strerror}. Search it as its owner."
+            ) from error
+        if not there:
+            raise CloudError(
+                f"--devices {folder} is no device's data folder: there is no devices/ in it. Name its --data."
+            )
+        if folder != inside:
+            found += places(folder)
+    return found
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cloud_stub import accounts
 from cloud_stub.contract.messages import ID_PATTERN
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
@@ -18,7 +19,8 @@ from cloud_stub.residue.search import Message, Progress, search
 from cloud_stub.residue.witness import Kept, Witness, Witnessed
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 
-_REMEDY = "a device's folder that is not in this one is searched where --devices names it."
+#: So many devices at most are named whose files were not searched.
+NAMED = 10
 
 
 @dataclass
@@ -27,6 +29,8 @@ class Wanted:
 
     about: str
     key: Key
+    account: str | None = None
+    """Whose; None where it may be anybody's."""
     known: list[Witnessed] = field(default_factory=list)
     given: Kept = field(default_factory=lambda: np.empty(0, NEEDLE))
     notes: list[str] = field(default_factory=list)
@@ -41,7 +45,7 @@ def witnessed(house: House, about: str) -> Wanted:
             account = witness.account_of(connection, interaction)
         known = witness.of(connection, house.keys.seal, account, interaction)
     notes = [] if known else [f"The witness has no fingerprint of {about}: nothing was searched for."]
-    return Wanted(about, Witness(house.stores.folder).key, known, notes=notes)
+    return Wanted(about, Witness(house.stores.folder).key, account, known, notes=notes)
 
 
 def inquire(
@@ -60,7 +64,7 @@ def inquire(
     Raises CloudError where the search cannot begin.
     """
     others = list(others)
-    unseen = _unseen(house, others)
+    unseen = _unseen(house, wanted.account, others)
     contents = {one.interaction: one.needles for one in wanted.known} or {wanted.about: wanted.given}
     try:
         inspected = search(
@@ -69,15 +73,21 @@ def inquire(
     except ErasureNotPhysical as error:
         raise CloudError(f"the search cannot begin: {error}") from error
     if unseen:
-        notes = [*notes, f"Not searched is what {', '.join(unseen)} may keep, such as what waits to be sent: {_REMEDY}"]
+        named = ", ".join(unseen[:NAMED]) + (f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else "")
+        notes = [
+            *notes,
+            f"Not searched is what these devices may keep, such as what waits to be sent: {named}. A device's folder "
+            "that is not in this one is searched where --devices names it.",
+        ]
     report = Report(wanted.about, house.policy.name, inspected, wanted.known, [*wanted.notes, *notes])
     if not unseen:
         witness.settle(house, report.clean())
     return report
 
 
-def _unseen(house: House, others: Iterable[Place]) -> list[str]:
-    """The devices that have said something, and whose own files are in none of the places."""
-    seen = {place.name.removeprefix("devices/") for place in [*places(house.data), *others]}
+def _unseen(house: House, account: str | None, others: Iterable[Place]) -> list[str]:
+    """The account's devices, or all, whose own files are in none of the places."""
+    searched = {place.name for place in [*places(house.data), *others] if place.files}
     with house.stores.read() as connection:
-        return sorted(witness.devices(connection) - seen)
+        known = witness.devices(connection, account) | set(accounts.devices(connection, account))
+    return sorted(name for name in known if f"devices/{name}" not in searched)

@@ -30,6 +30,8 @@ def places(data: Path) -> list[Place]:
         reason = _reason(file)
         if reason:
             unreadable.setdefault(name, {})[file] = reason
+    for name in unreadable:  # a folder of which nothing at all could be seen is a place, too
+        found.setdefault(name, [])
     return [
         Place(name, tuple(sorted(files)), unreadable.get(name, {}))
         for name, files in found.items()

@@ -89,9 +89,10 @@ def of(connection: Connection, seal: Seal, account: str, interaction: str | None
     return [Witnessed(account, name, np.concatenate(some), tuple(short)) for name, (some, short) in known.items()]
 
 
-def devices(connection: Connection) -> set[str]:
-    """The devices that something is known of."""
-    return set(connection.execute(select(_TABLE.c.device).distinct()).scalars())
+def devices(connection: Connection, account: str | None) -> set[str]:
+    """The devices that something is known of: the account's, or all."""
+    mine = _TABLE.c.account == account if account is not None else _TABLE.c.device != ""
+    return set(connection.execute(select(_TABLE.c.device).where(mine).distinct()).scalars()) - {""}
 
 
 def account_of(connection: Connection, interaction: str) -> str:

@@ -110,7 +110,7 @@ def test_a_device_with_a_folder_of_its_own_is_searched_where_it_is_named(tmp_pat
         asked("erase", "household", "--all", "--data", data)
         blind, seeing = (asked("residue", "--data", data, *options) for options in ([], ["--devices", own]))
         again = asked("residue", "--data", data, "--devices", own)
-    assert any("kitchen may keep" in limit for limit in blind["limits"])
+    assert any("may keep" in limit and "kitchen" in limit for limit in blind["limits"])
     assert not any("kitchen" in limit for limit in seeing["limits"])
     assert "devices/kitchen" not in {place["place"] for place in blind["places"]}
     (found,) = [place for place in seeing["places"] if place["place"] == "devices/kitchen"]
@@ -118,6 +118,27 @@ def test_a_device_with_a_folder_of_its_own_is_searched_where_it_is_named(tmp_pat
     assert found["verdict"] == "residue explained"
     assert any(str(own) in finding["file"] for finding in found["findings"])
     assert again == seeing
-    done = cloud_stub("residue", "--data", data, "--devices", tmp_path / "nothing")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "is no folder" in done.stderr
+
+
+def test_only_a_devices_own_files_count_as_searched_and_what_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
+    data, own = tmp_path / "data", tmp_path / "own"
+    with cloud(data, "--policy", "erase-everything") as running:
+        for device, account in (("attic", "others"), ("kitchen", "household")):
+            assert cloud_stub("register", device, "--account", account, "--data", data).returncode == 0
+        echo_device("hear", FOLDER / "02_reminder.flac", "--broker", running.broker, "--data", own)
+        asked("erase", "household", "--all", "--data", data)
+    stray = tmp_path / "stray"
+    for file in (stray / "kitchen" / "x", stray / "devices" / "x", data / "kitchen" / "x"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+    limits = asked("residue", "--data", data, "--devices", stray)["limits"]
+    assert any("kitchen" in limit for limit in limits)
+    assert not any("attic" in limit for limit in limits), "another account's is no business of theirs"
+    assert any(
+        "attic, kitchen" in limit for limit in asked("residue", "--phrase", "one two three", "--data", data)["limits"]
+    )
+    for bad in (tmp_path / "nothing", own / "devices", data / "cloud" / "primary.db"):
+        done = cloud_stub("residue", "--data", data, "--devices", bad)
+        assert (done.returncode, done.stderr.count("\n"), "Traceback" in done.stderr) == (2, 1, False), done.stderr
+    twice = asked("residue", "--data", data, "--devices", own, "--devices", f"{own}/../own")
+    assert twice == asked("residue", "--data", data, "--devices", own)

@@ -1,6 +1,7 @@
 """Everything that a deletion leaves is found and explained, everything that it should not leave is found and named."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.residue import witness
+from cloud_stub.residue.places import places
 from cloud_stub.residue.search import search
 from cloud_stub.residue.witness import Witness
 from cloud_stub.retention.scopes import Scope
@@ -251,3 +253,19 @@ def test_a_backups_key_that_was_kept_is_residue(data: Path) -> None:
     assert code == 1
     assert {finding["file"] for finding in findings(report, explained=False)} <= backup
     assert all("its key exists" in finding["where"] for finding in findings(report, explained=False))
+
+
+def test_a_folder_that_cannot_be_listed_is_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "devices" / "kitchen").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    listed = os.scandir
+
+    def denied(folder: Any) -> Any:  # root may read everything, so no file's mode would do
+        if Path(folder).name in {"kitchen", "secret"}:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    found = {place.name: place for place in places(tmp_path)}
+    assert found["devices/kitchen"].unreadable == {tmp_path / "devices" / "kitchen": "Permission denied"}
+    assert tmp_path / "secret" in {folder for place in found.values() for folder in place.unreadable}
