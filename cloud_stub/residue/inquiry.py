@@ -12,10 +12,10 @@ from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.residue import witness
 from cloud_stub.residue.needles import NEEDLE, Key
-from cloud_stub.residue.places import Place, places
+from cloud_stub.residue.places import Place
 from cloud_stub.residue.report import Report
 from cloud_stub.residue.scan import MEMORY_MIB
-from cloud_stub.residue.search import Message, Progress, search
+from cloud_stub.residue.search import Inspected, Message, Progress, search
 from cloud_stub.residue.witness import Kept, Witness, Witnessed
 from cloud_stub.stores.sqlite import ErasureNotPhysical
 
@@ -60,11 +60,9 @@ def inquire(
 ) -> Report:
     """Search, report, and let the witness forget what is proved to be gone; arguments as for `search`.
 
-    Nothing is proved to be gone while the files of a device that spoke are not among those searched.
-    Raises CloudError where the search cannot begin.
+    Nothing is proved to be gone while the files of a device, one that is registered or spoke, are not among those
+    searched. Raises CloudError where the search cannot begin.
     """
-    others = list(others)
-    unseen = _unseen(house, wanted.account, others)
     contents = {one.interaction: one.needles for one in wanted.known} or {wanted.about: wanted.given}
     try:
         inspected = search(
@@ -72,6 +70,7 @@ def inquire(
         )
     except ErasureNotPhysical as error:
         raise CloudError(f"the search cannot begin: {error}") from error
+    unseen = _unseen(house, wanted.account, inspected)
     if unseen:
         named = ", ".join(unseen[:NAMED]) + (f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else "")
         notes = [
@@ -85,9 +84,9 @@ def inquire(
     return report
 
 
-def _unseen(house: House, account: str | None, others: Iterable[Place]) -> list[str]:
-    """The account's devices, or all, whose own files are in none of the places."""
-    searched = {place.name for place in [*places(house.data), *others] if place.files}
+def _unseen(house: House, account: str | None, inspected: Iterable[Inspected]) -> list[str]:
+    """The account's devices, or all, of which no file was among those searched."""
+    searched = {one.place for one in inspected if one.files}
     with house.stores.read() as connection:
         known = witness.devices(connection, account) | set(accounts.devices(connection, account))
     return sorted(name for name in known if f"devices/{name}" not in searched)

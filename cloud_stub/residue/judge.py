@@ -80,8 +80,8 @@ class Judge:
         if room == "devices" and part.table == "waiting":
             return self._waiting(name, str(key["interaction"]), where)
         if room == "devices" and part.table == "alert":
-            copied = device_copies.ALERTS, str(key["interaction"]), int(key["position"])
-            return self._copy(where, *copied, names=part.columns)
+            interaction, position = str(key["interaction"]), int(key["position"])
+            return self._copy(where, device_copies.ALERTS, interaction, position, names=part.columns)
         if room == "third_parties" and part.table == "held":
             held = key | {"fields": json.loads(str(key["details"]))}
             return _kept(where, self._rules.held(name, held, str(key["account"])))

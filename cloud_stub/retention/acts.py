@@ -35,8 +35,7 @@ def carry_out(
     """A trigger has fired for the rows of `where`: do what is due at once, and mark what stays with the trigger."""
     rule = _rule(policy, table, trigger)
     if erases(rule, trigger):
-        device_copies.forget(connection, keys.seal, table, where, now)
-        keys.seal.erase(connection, table, where)
+        change(connection, keys, table, rule, where, now)
         return
     if "deleted_at" not in table.c:
         return
@@ -122,9 +121,11 @@ def change(
 ) -> None:
     """Erase the rows of `where`, redact the rule's fields in them, or put pseudonyms for account and interaction.
 
+    Devices are told to do the same to their copies of what is erased or redacted.
     `mark` sets columns of the rows whose identity changes, which nobody can find by their old names afterwards.
     """
     if rule.action == "erase":
+        device_copies.forget(connection, keys.seal, table, where, now)
         keys.seal.erase(connection, table, where)
         return
     if rule.action == "redact":

@@ -18,8 +18,8 @@ from cloud_stub.retention.storage import storage_problems
 
 SHIPPED = Path(__file__).parent.parent / "policies"
 
-#: Those that ship have 10,000; one may be based on a file without an end, such as a device.
-LONGEST_BYTES = 1_000_000
+#: Characters. Those that ship have 10,000; one may be based on a file without an end, such as a device.
+LONGEST = 1_000_000
 
 
 class BrokenPolicy(CloudError):
@@ -72,15 +72,14 @@ def load(name_or_path: str, *, based: tuple[Path, ...] = ()) -> Policy:
     shipped = SHIPPED / f"{name_or_path}.toml"
     path = shipped if shipped.is_file() else Path(name_or_path)
     try:
-        with path.open("rb") as file:
-            read = file.read(LONGEST_BYTES + 1)
-        text = read.decode("utf-8").replace("\r\n", "\n")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise CloudError(
             f"no policy {name_or_path!r}: {error}. Shipped are {', '.join(names())}; or give a file's path."
         ) from error
-    if len(read) > LONGEST_BYTES:
-        raise CloudError(f"no policy {name_or_path!r}: it has more than {LONGEST_BYTES:,} bytes. Give a policy's file.")
+    if len(text) > LONGEST:
+        raise CloudError(f"no policy {name_or_path!r}: it has more than {LONGEST:,} bytes. Give a policy's file.")
     return parse(text, str(path), based=based)
 
 

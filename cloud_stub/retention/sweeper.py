@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from sqlalchemy import LargeBinary, Table, and_, delete, exists, select
 
 from cloud_stub.contract.messages import new_id, rfc3339
-from cloud_stub.retention import acts, device_copies, household, ledger
+from cloud_stub.retention import acts, household, ledger
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.retention.engine import Engine
 from cloud_stub.retention.jobs import Job, of_policy
@@ -125,8 +125,6 @@ class Sweeper:
                 names = list(dict.fromkeys(name for name, _ in rows))
                 # Of several accounts, all that is due is in the chunk.
                 due = job.whole(names, before) if len(names) > 1 else job.first(names[0], before, limit)
-                if job.rule.action == "erase":
-                    device_copies.forget(connection, self._keys.seal, job.table, due, now)
                 acts.change(connection, self._keys, job.table, job.rule, due, now)
         return len(rows), end
 

@@ -62,21 +62,20 @@ def hear(options: argparse.Namespace) -> int:
     echo = _echo(chosen, quiet=options.json)
     try:
         echo.uplink.connect(must=True)
-        heard, silent = [], 0
+        heard = []
         for recording in recordings:
             already = len(echo.exchanges)
             echo.listen(recording, "file")
             echo.settle(options.timeout)
             new = list(echo.exchanges)[already:]
             heard += [_told(recording.name, exchange) for exchange in new] or [{"file": recording.name, "heard": None}]
-            silent += not new
             if not new and not options.json:
                 print(f"{recording.name}: no {chosen.wake_word!r} was heard in it")
     finally:
         echo.close()
     if options.json:
         print(json.dumps(heard, indent=2, ensure_ascii=False))
-    return 1 if silent else 0
+    return 1 if any(one["heard"] is None for one in heard) else 0
 
 
 def _told(file: str, exchange: Exchange) -> dict[str, Any]:

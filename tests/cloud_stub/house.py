@@ -20,6 +20,7 @@ from cloud_stub.contract.messages import DIRECTIVES, Directive, Interaction, dec
 from cloud_stub.house import House, open_house
 from cloud_stub.ingest import Ingest
 from cloud_stub.residue.left import Left, left
+from cloud_stub.retention.policy import SHIPPED
 from cloud_stub.stores.tables import directive
 from cloud_stub.voice_history import history
 
@@ -118,6 +119,15 @@ def sealed(folder: Path, policy: str = "amazon-2019", more: str = "") -> str:
     file = folder / f"{policy}-sealed.toml"
     file.write_text(f'name = "{policy}-sealed"\nbased_on = "{policy}"\nsealed = true\n{more}')
     return str(file)
+
+
+def reminders_without_words(after: str = "") -> str:
+    """The letter's policy, but for a deleted reminder, which stays without its words; `after` is a line with a time."""
+    letter = (SHIPPED / "amazon-2019.toml").read_text().replace('"alarm", "reminder", ', '"alarm", ', 1)
+    return (
+        f'{letter}\n[[rule]]\nstore = "actions"\nkind = "reminder"\ntrigger = "user_delete"\naction = "redact"\n'
+        f'fields = ["about"]\n{after}because = "we take the words out"\nassumed = true\n'
+    )
 
 
 def ago(**period: float) -> datetime:

@@ -15,10 +15,9 @@ from cloud_stub.retention import device_copies, policy
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.retention.sweeper import Sweeper
 from cloud_stub.stores.tables import directive
-from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, assistant, neighbourhood
+from tests.cloud_stub.house import UTC_ZONE, Neighbourhood, assistant, neighbourhood, reminders_without_words
 from tests.processes import asked, cloud_stub
 
-POLICIES = Path(policy.__file__).parent.parent / "policies"
 ALARM = "set a recurring alarm for seven a m"
 REMINDER = "remind me of my anniversary on june fourteenth"
 
@@ -100,11 +99,7 @@ def test_where_the_rule_erases_the_alarm_the_device_forgets_it(tmp_path: Path) -
 def test_where_a_rule_takes_the_words_out_of_a_reminder_the_device_forgets_them_alone(
     tmp_path: Path, after: str
 ) -> None:
-    letter = (POLICIES / "amazon-2019.toml").read_text().replace('"alarm", "reminder", ', '"alarm", ', 1)
-    (tmp_path / "mine.toml").write_text(
-        f'{letter}\n[[rule]]\nstore = "actions"\nkind = "reminder"\ntrigger = "user_delete"\naction = "redact"\n'
-        f'fields = ["about"]\n{after}because = "without its words"\nassumed = true\n'
-    )
+    (tmp_path / "mine.toml").write_text(reminders_without_words(after))
     with open_house(tmp_path / "data", str(tmp_path / "mine.toml"), create=True, simulated=True) as house:
         cloud = Neighbourhood(
             house, Ingest(house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE), tmp_path
@@ -220,7 +215,7 @@ def test_a_simulated_clock_that_is_set_forward_reaches_whoever_has_spoken_and_wh
 
 def test_what_a_rule_erases_only_after_a_while_rings_until_then_and_is_forgotten_with_it(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
-    text = (POLICIES / "erase-everything.toml").read_text("utf-8")
+    text = (policy.SHIPPED / "erase-everything.toml").read_text("utf-8")
     mine.write_text(text.replace('action = "erase"\n', 'action = "erase"\nafter = "P7D"\n', 1))
     with open_house(tmp_path / "data", str(mine), create=True, simulated=True) as house:
         ingest = Ingest(house.stores, house.keys, house.engine, assistant(), house.clock, UTC_ZONE)

@@ -8,11 +8,11 @@ from typing import Any
 
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.residue.judge import TOLD
-from cloud_stub.retention import policy
 from device import speech_models
 from device.echo import Echo
 from device.keeping import Bounds
 from device.spoken_requests import FOLDER
+from tests.cloud_stub.house import reminders_without_words
 from tests.processes import asked, cloud, cloud_stub, echo_device, until
 
 
@@ -53,7 +53,7 @@ def test_alerts_and_saved_sound_are_explained_by_their_records_and_told_to_go_wi
 
 def test_words_that_a_rule_takes_out_of_a_reminder_leave_the_device_and_it_still_rings(tmp_path: Path) -> None:
     data, mine = tmp_path / "data", tmp_path / "mine.toml"
-    mine.write_text(forgetful())
+    mine.write_text(reminders_without_words())
 
     def device() -> Echo:
         echo = Echo("kitchen", data, BrokerAddress.parse(running.broker), model)
@@ -80,7 +80,7 @@ def test_words_that_a_rule_takes_out_of_a_reminder_leave_the_device_and_it_still
 
 def test_words_that_a_device_was_never_told_to_forget_are_unexplained(tmp_path: Path) -> None:
     data, mine = tmp_path / "data", tmp_path / "mine.toml"
-    mine.write_text(forgetful())
+    mine.write_text(reminders_without_words())
     with cloud(data, "--policy", str(mine)) as running:
         echo_device("hear", FOLDER / "02_reminder.flac", "--broker", running.broker, "--data", data)
         until(lambda: asked("status", "--data", data)["outgoing"] == 0, "the device to have the alert")
@@ -92,15 +92,6 @@ def test_words_that_a_device_was_never_told_to_forget_are_unexplained(tmp_path: 
     (place,) = [each for each in json.loads(done.stdout)["places"] if each["place"] == "devices/kitchen"]
     assert place["verdict"] == "residue UNEXPLAINED"
     assert "devices/kitchen/alert.about" in {each["where"] for each in place["findings"] if not each["explained"]}
-
-
-def forgetful() -> str:
-    """The letter's policy, but for reminders, which stay without their words."""
-    letter = (policy.SHIPPED / "amazon-2019.toml").read_text().replace('"alarm", "reminder", ', '"alarm", ', 1)
-    return (
-        f'{letter}\n[[rule]]\nstore = "actions"\nkind = "reminder"\ntrigger = "user_delete"\naction = "redact"\n'
-        'fields = ["about"]\nbecause = "we take the words out"\nassumed = true\n'
-    )
 
 
 def test_a_device_with_a_folder_of_its_own_is_searched_where_it_is_named(tmp_path: Path) -> None:
