@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from cloud_stub import accounts
-from cloud_stub.assistant.understanding import Understood
 from cloud_stub.contract.messages import Directive, Forgotten, Part, Stored, directive_topic, encode, new_id
 from cloud_stub.retention import household, scopes
 from cloud_stub.retention.household import Household
@@ -74,8 +73,6 @@ class Batch:
     """The accounts that said something."""
     confirmed: set[tuple[str, str]] = field(default_factory=set)
     """(recipient, id) of the directives that their recipients say they have acted on."""
-    understood: dict[str, Understood | None] = field(default_factory=dict)
-    """What the requests of the batch mean, by their words: many households ask what time it is."""
     words: dict[Origin, dict[str, str]] = field(default_factory=dict)
     """The texts of each interaction's records, by the field they are in, for the witness."""
     sounds: dict[Origin, bytes] = field(default_factory=dict)

@@ -174,7 +174,7 @@ class Ingest:
         batch.heard.add(origin.account)
         if isinstance(self._clock, SimulatedClock):
             batch.send(Clock(id=new_id(), now=self._clock.shown()), origin, None)
-        outcome = self._assistant.answer(request, Memory(batch), batch.understood)
+        outcome = self._assistant.answer(request, Memory(batch))
         if outcome.deletion is not None and not batch.household(origin.account).delete_by_voice:
             outcome = Outcome(outcome.intent, DELETION_OFF)
         if outcome.response:

@@ -61,7 +61,7 @@ ANSWERS: dict[str, Callable[[Request, Understood, Memory], Outcome]] = {
 
 
 class Assistant:
-    """Understands requests by one folder of sentence templates. Keeps nothing between two requests."""
+    """Understands requests by one folder of sentence templates. Keeps nobody's words between two requests."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """Raises ValueError where the folder's templates and what can be answered do not fit together."""
@@ -72,20 +72,11 @@ class Assistant:
                 f"No answer for intent {', '.join(sorted(unanswered))}. Expected one of {', '.join(ANSWERS)}."
             )
 
-    def answer(
-        self, request: Request, memory: Memory, understood: dict[str, Understood | None] | None = None
-    ) -> Outcome:
-        """What the request asks for; intent Empty for no words at all, Unknown where no template fits.
-
-        In `understood`, by their words, are requests that were answered just before; this one is added. Whoever has
-        many to answer at once gives one dictionary for all, and lets go of it with their words.
-        """
+    def answer(self, request: Request, memory: Memory) -> Outcome:
+        """What the request asks for; intent Empty for no words at all, Unknown where no template fits."""
         if not request.text.strip():
             return Outcome("Empty", "")
-        known = {} if understood is None else understood
-        if request.text not in known:
-            known[request.text] = self.understanding.understand(request.text)
-        asked = known[request.text]
+        asked = self.understanding.understand(request.text)
         if asked is None:
             return Outcome("Unknown", "Sorry, I don't know that one.")
         try:

@@ -1,8 +1,11 @@
 """Every sentence template, sampled: each is understood as its own intent and the recogniser can hear its words."""
 
+import copy
+import gc
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import pytest
 from hassil import (
@@ -20,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_stub.assistant import ANSWERS
+from cloud_stub.assistant.understanding import Understanding
 from tests.cloud_stub.asking import ASSISTANT, ask
 
 INTENTS = ASSISTANT.understanding.intents
@@ -127,3 +131,43 @@ def test_a_slot_never_begins_or_ends_inside_a_word() -> None:
     assert asked is not None
     assert asked.every("person") == ["samantha"]
     assert ASSISTANT.understanding.understand("tell samuel hello") is None
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sampled_from(TEMPLATES),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["{}", "Please {}", "{} please", "{}?", "can you {}", "{0} can you {0}"]),
+)
+def test_a_sentence_means_the_same_when_it_was_read_before(
+    template: tuple[str, Sentence], chance: random.Random, frame: str
+) -> None:
+    text = frame.format(" ".join(said(template[1].expression, chance).split()))
+    understanding = copy.copy(ASSISTANT.understanding)
+    understanding._known = {}
+    first = understanding.understand(text)
+    assert understanding.understand(text) == first == ASSISTANT.understanding.understand(text)
+
+
+def test_nothing_that_somebody_said_is_remembered_for_the_next_sentence() -> None:
+    understanding = Understanding()
+    said = ["remember that my zebra can you lives at the quay", "Tell Anna the zebra is at the quay, please", "zebra!"]
+    meant = [understanding.understand(text) for text in said]
+    assert [what and "zebra" in str(what.slots) for what in meant] == [True, True, None]
+    found = strings_in(understanding)
+    assert "RememberFact" in found
+    assert [text for text in found if "zebra" in text or "quay" in text] == []
+    assert [understanding.understand(text) for text in said] == meant
+
+
+def strings_in(whole: object) -> set[str]:
+    """Every string that can be reached from there."""
+    seen, new, found = set[int](), [whole], set[str]()
+    while new:
+        one = new.pop()
+        if id(one) in seen or isinstance(one, type | ModuleType | FunctionType):
+            continue
+        seen.add(id(one))
+        found |= {one} if isinstance(one, str) else {one.decode("latin-1")} if isinstance(one, bytes) else set()
+        new += gc.get_referents(one)
+    return found
