@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Table, and_, select
 
 from cloud_stub import durable
-from cloud_stub.batch import Batch
+from cloud_stub.batch import Batch, Origin
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.residue import sounds, windows
@@ -59,19 +59,25 @@ class Witness:
 
     def note(self, batch: Batch) -> None:
         """Add the fingerprints of everything that the batch stores, to the batch."""
-        found = []
-        of_text = cache(windows.of_text)
+        # Many households say the same and are told the same: each content once.
+        contents: dict[tuple[tuple[str, str], ...], list[Origin]] = {}
         for origin, fields in batch.words.items():
-            texts = {name: of_text(text) for name, text in _texts(fields).items()}
+            contents.setdefault(tuple(_texts(fields).items()), []).append(origin)
+        of_text = cache(windows.of_text)
+        found = []
+        for content, origins in contents.items():
+            texts = {name: of_text(text) for name, text in content}
             short = " ".join(name for name, some in texts.items() if not len(some))
-            found.append((origin, WORDS, _joined(texts.values()), short))
-        found += [(origin, SOUND, sounds.windows_of(flac), "") for origin, flac in batch.sounds.items()]
+            found.append((origins, WORDS, _joined(texts.values()), short))
+        found += [([origin], SOUND, sounds.windows_of(flac), "") for origin, flac in batch.sounds.items()]
         batch.words.clear()
         batch.sounds.clear()
         # All at once: for a few windows each the arithmetic would be lost in the calls.
         needles = self.key.needles_of_each([one for _, _, one, _ in found])
-        for (origin, part, _, short), kept in zip(found, needles, strict=True):
-            batch.add(_TABLE, origin.columns(part) | {"needles": kept.tobytes(), "short": short})
+        for (origins, part, _, short), kept in zip(found, needles, strict=True):
+            row = {"needles": kept.tobytes(), "short": short}
+            for origin in origins:
+                batch.add(_TABLE, origin.columns(part) | row)
         batch.flush()
 
 

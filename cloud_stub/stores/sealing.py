@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, RowMapping, Table
 
 from cloud_stub.errors import CloudError
 from cloud_stub.stores.record_keys import RecordKeys, derived
-from cloud_stub.stores.repository import insert_missing
+from cloud_stub.stores.repository import write_missing
 from cloud_stub.stores.tables import CONTENT
 
 #: A row to be written, or as it was read.
@@ -46,13 +46,11 @@ class Seal:
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write rows; one that is there already stays as it is."""
-        statement = insert_missing(connection, table)
         if not self.on or table not in CONTENT:
-            connection.execute(statement, rows)
+            write_missing(connection, table, rows)
             return
         sealed = [_sealed(table, row, *key) for row, key in zip(rows, self.keys.take(len(rows)), strict=True)]
-        # Of an INSERT, SQLAlchemy keeps the number of rows only where it is told to.
-        if connection.execute(statement.execution_options(preserve_rowcount=True), sealed).rowcount < len(sealed):
+        if write_missing(connection, table, sealed) < len(sealed):
             self.keys.erase_unwritten(connection, table, {row["seal"] for row in sealed})
 
     def opened(self, table: Table, rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -21,8 +21,9 @@ from cloud_stub.stores import scrub
 
 BUSY_TIMEOUT_S = 10.0
 
-#: A log of this many bytes is written back at the end of the transaction that made it so long.
-LONG_LOG = 4_000_000
+#: A log of this many bytes is written back at the end of the transaction that made it so long. Were it shorter, a busy
+#: cloud would write back and scrub the same pages again and again.
+LONG_LOG = 16_000_000
 
 #: Databases that are open in this process, by path: see Files.close.
 _open: Counter[Path] = Counter()
