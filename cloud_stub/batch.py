@@ -91,10 +91,10 @@ class Batch:
     def record(self, store: str, kind: str, origin: Origin, *, position: int = 0, **fields: Any) -> None:
         """Add a record of that kind."""
         self.add(RECORDS[store, kind], origin.columns(position) | fields)
-        for name, value in fields.items():
-            if isinstance(value, str):
-                self.words.setdefault(origin, {})[f"{kind}.{name}"] = value
-            elif isinstance(value, bytes):
+        if texts := {f"{kind}.{name}": value for name, value in fields.items() if isinstance(value, str)}:
+            self.words.setdefault(origin, {}).update(texts)
+        for value in fields.values():
+            if isinstance(value, bytes):
                 self.sounds[origin] = value
 
     def add(self, table: Table, row: dict[str, Any]) -> None:
