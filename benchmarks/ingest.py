@@ -6,6 +6,8 @@ The cloud understands each, acts on it, writes it into all stores it belongs in,
 at synchronous=FULL, and acknowledges after the commit. That the answers are then sent is the work of whoever is on
 duty; the benchmark holds that duty, and does not do it. On a busy machine compare the processor times.
 
+Between the two stands what paho and SQLite take alone for the same rows: see benchmarks/ingest_floor.py.
+
 The table of stages is of the same messages, handed to the same code in one process, in batches as large: processor
 time, so that it does not tell what else the machine does; waiting for the disk is in the speeds alone.
 """
@@ -40,7 +42,7 @@ from cloud_stub import accounts, ingest
 from cloud_stub.assistant import Assistant
 from cloud_stub.assistant.understanding import Understanding
 from cloud_stub.batch import Incoming
-from cloud_stub.contract.messages import Interaction, Word, encode, new_id
+from cloud_stub.contract.messages import Interaction, Word, decode, encode, new_id
 from cloud_stub.house import House, open_house
 from cloud_stub.residue.witness import Witness
 from cloud_stub.serve import BATCH
@@ -79,25 +81,34 @@ def main() -> None:
 def measure(number: int) -> dict[str, Any]:
     """All figures: interactions a second, their ratio, microseconds by stage."""
     counted: list[Spent] = []
+    least: list[Spent] = []
     stored: list[Spent] = []
     with mosquitto() as port:
         for turn in range(ROUNDS):
             messages = said(number, seed=turn)
             tell(f"counting, {turn + 1} of {ROUNDS}")
             counted.append(counting(port, messages))
-            tell(f"storing, {turn + 1} of {ROUNDS}")
-            stored.append(storing(port, messages))
-    count_s, store_s = (median(one.seconds for one in some) for some in (counted, stored))
-    count_work, store_work = (median(one.processor for one in some) for some in (counted, stored))
+            with tempfile.TemporaryDirectory(prefix="ingest-") as name:
+                tell(f"storing, {turn + 1} of {ROUNDS}")
+                stored.append(storing(port, messages, Path(name) / "cloud-stub"))
+                tell(f"storing the same rows, {turn + 1} of {ROUNDS}")
+                least.append(rows_alone(port, messages, Path(name) / "cloud-stub", Path(name) / "rows"))
+    count_s, least_s, store_s = (median(one.seconds for one in some) for some in (counted, least, stored))
+    count_work, least_work, store_work = (median(one.processor for one in some) for some in (counted, least, stored))
     return {
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "interactions": number,
         "bare counting paho subscriber, messages/s (baseline)": [round(number / one.seconds) for one in counted],
+        "the same rows by paho and sqlite3 alone, interactions/s": [round(number / one.seconds) for one in least],
         "cloud-stub serve, interactions stored/s": [round(number / one.seconds) for one in stored],
+        "different sentences among them": len({decode(Interaction, payload).transcript for _, payload in messages}),
         "ingest against counting (wanted: at least 0.3)": round(count_s / store_s, 3),
+        "paho and sqlite3 alone against counting": round(count_s / least_s, 3),
         "counting, processor us a message (baseline)": round(1e6 * count_work / number),
+        "paho and sqlite3 alone, processor us an interaction": round(1e6 * least_work / number),
         "cloud-stub serve, processor us an interaction": round(1e6 * store_work / number),
         "processor, ingest against counting": round(count_work / store_work, 3),
+        "processor, paho and sqlite3 alone against counting": round(count_work / least_work, 3),
         **{f"  {stage}, us": round(spent) for stage, spent in stages(number).items()},
     }
 
@@ -127,7 +138,17 @@ def said(number: int, seed: int) -> list[tuple[str, bytes]]:
 
 def counting(port: int, messages: list[tuple[str, bytes]]) -> Spent:
     """Until the subscriber has counted all."""
-    command = [sys.executable, "-m", "benchmarks.ingest", "--count", str(port), "--interactions", str(len(messages))]
+    return timed(port, messages, "benchmarks.ingest", "--count", str(port), "--interactions", str(len(messages)))
+
+
+def rows_alone(port: int, messages: list[tuple[str, bytes]], stored: Path, empty: Path) -> Spent:
+    """Until the rows that the cloud has `stored` are committed once more, in an `empty` folder."""
+    return timed(port, messages, "benchmarks.ingest_floor", str(port), str(len(messages)), str(stored), str(empty))
+
+
+def timed(port: int, messages: list[tuple[str, bytes]], module: str, *arguments: str) -> Spent:
+    """Feed a module that says when it listens and, of the last message, when that was done."""
+    command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdout is not None
         process.stdout.readline()
@@ -163,12 +184,12 @@ def processor(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def storing(port: int, messages: list[tuple[str, bytes]]) -> Spent:
-    """Until all are committed."""
-    with tempfile.TemporaryDirectory(prefix="ingest-") as name, prepared(Path(name)) as house:
-        duty = filelock.FileLock(Path(name) / "duty.lock")
+def storing(port: int, messages: list[tuple[str, bytes]], data: Path) -> Spent:
+    """Until all are committed, in that new data folder."""
+    with prepared(data) as house:
+        duty = filelock.FileLock(data / "duty.lock")
         broker = f"mqtt://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "cloud_stub", "serve", "--data", name, "--broker", broker, "--json"]
+        command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--broker", broker, "--json"]
         with duty, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
             assert process.stdout is not None
             process.stdout.readline()
