@@ -16,17 +16,25 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import hearing_cost
 from benchmarks.budget import SITUATIONS
 
 #: Module, its options in full, those that make it small, and for each line of the table (a figure, as it names it) the
 #: baseline.
 BENCHMARKS = (
     (
+        "hearing_cost",
+        (),
+        ("--turns", "1"),
+        dict.fromkeys(hearing_cost.SITUATIONS, "a bare loop of Vosk over the same blocks, processor time"),
+    ),
+    (
         "ingest",
         ("--interactions", "10000"),
         ("--interactions", "1500"),
         {
             "ingest against counting (wanted: at least 0.3)": "bare counting paho subscriber, same Mosquitto",
+            "paho and sqlite3 alone against counting": "the same subscriber: no cloud is faster here",
             "processor, ingest against counting": "its processor time",
         },
     ),
@@ -95,10 +103,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="all figures of all benchmarks")
     options = parser.parse_args()
     machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
-    found = {
-        name: run(name, full if options.full else small) | {"load": round(os.getloadavg()[0], 1)}
-        for name, full, small, _ in BENCHMARKS
-    }
+    found = {}
+    for number, (name, full, small, _) in enumerate(BENCHMARKS, 1):
+        print(f"{name}, {number} of {len(BENCHMARKS)}", file=sys.stderr, flush=True)
+        found[name] = run(name, full if options.full else small) | {"load": round(os.getloadavg()[0], 1)}
     if options.json:
         print(json.dumps({"machine": machine, **found}, indent=2))
         return

@@ -1,9 +1,11 @@
-"""What listening costs: python -m benchmarks.hearing_cost
+"""What listening costs: python -m benchmarks.hearing_cost [--turns 5] [--json]
 
 Compares the CPU time of the device's pipeline with a bare loop of Vosk's AcceptWaveform over the same blocks, taking
 turns in one run: silence, talk that is for nobody, and requests one after the other.
 """
 
+import argparse
+import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -15,29 +17,36 @@ import vosk
 from numpy.typing import NDArray
 
 from benchmarks import hearing_sets, voices
+from benchmarks.figures import show
 from device import speech_models
 from device.audio_source import BLOCK, SAMPLE_RATE
 from device.hearing import Hearing
 from device.speech_models import SpeechModel
 from device.spoken_requests import FOLDER
 
-TURNS = 5
 SECONDS = 60
+
+#: What there is to listen to, as the figures name it.
+SITUATIONS = (
+    "digital silence (wanted: at most 0.1)",
+    "a quiet room (wanted: at most 0.1)",
+    "talk (wanted: at most 1.15)",
+    "requests one after the other",
+)
 
 Sound = NDArray[np.int16]
 
 
-def sounds(cache: Path) -> dict[str, Sound]:
-    """What is listened to."""
+def sounds(cache: Path) -> list[Sound | str]:
+    """What is listened to in each of the SITUATIONS, or why it cannot be."""
     requests = [soundfile.read(file, dtype="int16")[0] for file in sorted(FOLDER.glob("*.flac"))]
-    talk = [sound for _, sound in voices.say(hearing_sets.TALK[20:60], 1, cache)]
     noise = np.random.default_rng(0).normal(0, 3, SECONDS * SAMPLE_RATE).astype(np.int16)
-    return {
-        "digital silence": np.zeros(SECONDS * SAMPLE_RATE, np.int16),
-        "a quiet room": noise,
-        "talk": np.concatenate(talk),
-        "requests": np.concatenate(requests),
-    }
+    talk: Sound | str
+    try:
+        talk = np.concatenate([sound for _, sound in voices.say(hearing_sets.TALK[20:60], 1, cache)])
+    except FileNotFoundError as error:
+        talk = f"not measured: {error}"
+    return [np.zeros(SECONDS * SAMPLE_RATE, np.int16), noise, talk, np.concatenate(requests)]
 
 
 def bare(model: SpeechModel) -> Callable[[Sound], object]:
@@ -56,12 +65,23 @@ def spent(accept: Callable[[Sound], object], sound: Sound) -> float:
 
 def main() -> None:
     """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=5, metavar="N", help="each listens so often (5)")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
     model = speech_models.load(speech_models.locate())
-    print(f"{'':18}Vosk alone  pipeline  ratio")
-    for name, sound in sounds(Path(".cache/voices")).items():
-        turns = [(spent(bare(model), sound), spent(Hearing(model).accept, sound)) for _ in range(TURNS)]
+    figures: dict[str, object] = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
+    for name, sound in zip(SITUATIONS, sounds(Path(".cache/voices")), strict=True):
+        if isinstance(sound, str):
+            figures[name] = sound
+            continue
+        turns = [(spent(bare(model), sound), spent(Hearing(model).accept, sound)) for _ in range(options.turns)]
         alone, pipeline = (statistics.median(column) for column in zip(*turns, strict=True))
-        print(f"{name:18}{alone:.4f}      {pipeline:.4f}    {pipeline / alone:.2f}")
+        figures[name] = round(pipeline / alone, 2)
+        what = name.partition(" (")[0]
+        figures[f"  {what}, Vosk alone (baseline), ms of processor a second"] = round(1000 * alone, 1)
+        figures[f"  {what}, the pipeline, ms of processor a second"] = round(1000 * pipeline, 1)
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":
