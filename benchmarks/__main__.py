@@ -109,19 +109,31 @@ def main() -> None:
         found[name] = run(name, full if options.full else small) | {"load": round(os.getloadavg()[0], 1)}
     if options.json:
         print(json.dumps({"machine": machine, **found}, indent=2))
-        return
-    table = Table("benchmark", "figure", "value", "baseline", title=machine)
+    else:
+        Console(width=None if sys.stdout.isatty() else 160).print(table(found, machine))
+    if any("failed" in figures for figures in found.values()):
+        sys.exit(1)
+
+
+def table(found: dict[str, dict[str, Any]], machine: str) -> Table:
+    """The lines of BENCHMARKS, with what was found."""
+    shown = Table("benchmark", "figure", "value", "baseline", title=machine)
     for name, _, _, lines in BENCHMARKS:
+        if "failed" in found[name]:
+            shown.add_row(name, "none", found[name]["failed"], "")
+            continue
         for line, baseline in lines.items():
-            table.add_row(name, line, str(found[name][line]), baseline)
-        table.add_row(name, "load of the machine behind it", str(found[name]["load"]), "")
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+            shown.add_row(name, line, str(found[name][line]), baseline)
+        shown.add_row(name, "load of the machine behind it", str(found[name]["load"]), "")
+    return shown
 
 
 def run(name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-    """The figures of one benchmark."""
+    """The figures of one benchmark; only `failed` where it did not end well, so that the others are still shown."""
     command = [sys.executable, "-m", f"benchmarks.{name}", "--json", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1])  # noqa: S603
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=Path(__file__).parents[1])  # noqa: S603
+    if done.returncode:
+        return {"failed": f"ended with {done.returncode}; what it said is above"}
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 

@@ -108,7 +108,7 @@ def hear(files: Sequence[Path], port: int, data: Path) -> tuple[int, float]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode not in {0, 1}:  # 1: nobody called the device, as it should be with a quiet room and with talk
         sys.exit(f"echo-device hear ended with {process.returncode}; nothing was measured.")
     return used.ru_maxrss * 1024, used.ru_utime + used.ru_stime  # Linux counts in KiB
 
