@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from cloud_stub.residue.needles import Needles
@@ -72,8 +73,20 @@ class Reader:
 @contextmanager
 def reader(memory_mib: int) -> Iterator[Reader]:
     """A reader, at work while this block runs."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_watch) as pool:
         yield Reader(pool, memory_mib)
+
+
+def _watch() -> None:
+    """End when the search has: of a killed one the pool would wait for the next task for ever."""
+
+    def wait() -> None:
+        search = parent_process()
+        if search is not None:
+            search.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def read(file: Path, needles: Needles, memory: int) -> list[Found]:

@@ -1,6 +1,9 @@
 """What proves the scanner on a copy of people's words leaves no such copy, whatever ends it."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -59,3 +62,18 @@ def test_no_name_ever_leads_to_a_copy(tmp_path: Path, monkeypatch: pytest.Monkey
     assert looked == [set(), set()]
     assert list(folder.iterdir()) == []
     assert {file: file.read_bytes() for file in place.iterdir()} == {place / "file": before}
+
+
+def test_a_killed_search_takes_its_reader_with_it() -> None:
+    program = (
+        "import os\n"
+        "from cloud_stub.residue.reading import reader\n"
+        "if __name__ == '__main__':\n"
+        "    with reader(8) as at_files:\n"
+        "        print(at_files._pool.submit(os.getpid).result(), flush=True)\n"
+        "        os.kill(os.getpid(), 9)\n"
+    )
+    # Its output ends when the last process that can write there has ended.
+    done = subprocess.run([sys.executable, "-c", program], check=False, stdout=subprocess.PIPE, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert int(done.stdout)
