@@ -66,7 +66,10 @@ class Reader:
         return self._pool.submit(read, file, needles, self._memory).result()
 
     def finds_in_copies(self, files: Sequence[Path], words: str, needles: Needles) -> bool:
-        """Whether the needles of `words` are found where the words are put into private copies of these files."""
+        """Whether the needles of `words` are found where the words are put into private copies of these files.
+
+        Raises sqlite3.DatabaseError where one is a database and so damaged that nothing can be put there.
+        """
         return self._pool.submit(finds_in_copies, tuple(files), words, needles, self._memory).result()
 
 

@@ -292,6 +292,18 @@ def register(house: House, device: str, account: str) -> None:
         accounts.register(connection, house.clock, device, account, child=False)
 
 
+def test_a_damaged_database_proves_nothing_and_stops_no_search(data: Path) -> None:
+    secret = told(data, "erase-everything")
+    damaged = data / "devices" / "kitchen" / "outbox.db"
+    damaged.parent.mkdir(parents=True)
+    for content, code, verdict in (("", 0, "not inspectable"), (SECRET, 1, "residue UNEXPLAINED")):
+        damaged.write_bytes(b"SQLite format 3\0" + content.encode() + b"?" * 5000)
+        done, report = residue(data, secret)
+        (place,) = [place for place in report["places"] if place["place"] == "devices/kitchen"]
+        assert (done, place["verdict"]) == (code, verdict)
+        assert place["proof"] == "the canary cannot be put there: file is not a database"
+
+
 def test_a_folder_that_cannot_be_listed_is_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "devices" / "kitchen").mkdir(parents=True)
     (tmp_path / "secret").mkdir()
