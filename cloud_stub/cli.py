@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud_stub.contract import address
+from cloud_stub.contract.extras import install
 from cloud_stub.errors import CloudError
 
 ZONE = "the household's, such as Europe/Berlin (default: the system's)"
@@ -23,7 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The command's module is imported only now: `--help` should not wait for a database layer.
     module, function = options.command.split(".")
     try:
-        code: int = getattr(importlib.import_module(f"cloud_stub.commands.{module}"), function)(options)
+        command = getattr(importlib.import_module(f"cloud_stub.commands.{module}"), function)
+    except ModuleNotFoundError as error:
+        print(f"cloud-stub: {error.name} is not installed. Run: {install('cloud')}", file=sys.stderr)
+        return 2
+    try:
+        code: int = command(options)
     except CloudError as error:
         print(f"cloud-stub: {error}", file=sys.stderr)
         return 2

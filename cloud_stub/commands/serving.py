@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from cloud_stub import quarantine, serve
 from cloud_stub.commands.common import broker_address, data_folder, opened, time_zone
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.extras import install
 from cloud_stub.contract.messages import DEVICE_PATTERN
 from cloud_stub.errors import CloudError
 
@@ -70,9 +71,7 @@ def _place(options: argparse.Namespace) -> "Where | None":
     try:
         from cloud_stub.page.serving import where  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise CloudError(
-            f"the page needs {error.name}. Install it with: pip install 'residual-echo[cloud]', or use --no-page."
-        ) from error
+        raise CloudError(f"the page needs {error.name}. Use --no-page, or install it: {install('cloud')}") from error
     return where(options.http, options.http_certificate, options.http_key, options.http_password_file)
 
 

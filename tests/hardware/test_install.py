@@ -172,4 +172,4 @@ def test_a_fresh_environment_gets_the_device_and_nothing_else(tmp_path: Path) ->
     assert "listen to the microphone" in shown.stdout
     cloud = subprocess.run([tmp_path / "new/bin/echo-device", "demo"], capture_output=True, text=True, check=False)
     assert (cloud.returncode, cloud.stderr.count("\n")) == (2, 1), cloud.stderr
-    assert "pip install 'residual-echo[cloud]'" in cloud.stderr
+    assert "pip install '.[cloud]', in the folder with the sources" in cloud.stderr
