@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     hardware.set_defaults(command=_later("checks", "hardware"))
     hardware.add_argument("--seconds", type=_positive, default=20.0, metavar="S", help="wait so long for each button")
+    hardware.add_argument("--dark", action="store_true", help="check nothing: only switch the lights off")
     return parser
 
 
