@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.budget import SITUATIONS
+from benchmarks.figures import SITUATIONS
 
 #: Module, its options in full, those that make it small, and for each line of the table (a figure, as it names it) the
 #: baseline.

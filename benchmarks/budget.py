@@ -27,6 +27,7 @@ from rich.table import Table
 
 from benchmarks import hearing_sets, voices
 from benchmarks.broker import mosquitto
+from benchmarks.figures import SITUATIONS
 from benchmarks.latency import cloud
 from cloud_stub.contract.extras import install
 from device.audio_source import SAMPLE_RATE
@@ -62,7 +63,6 @@ def main() -> None:
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
-SITUATIONS = ("idle: a quiet room", "listening: talk for nobody", "decoding: requests")
 RECORDING = "its other process: recording"
 RING = "drawing the light ring"
 

@@ -1,7 +1,10 @@
-"""How every benchmark prints what it found."""
+"""How every benchmark prints what it found, and names that more than one of them has for it."""
 
 import json
 from collections.abc import Mapping
+
+#: What a device may be about while `budget` measures it: the beginnings of its figures' names.
+SITUATIONS = ("idle: a quiet room", "listening: talk for nobody", "decoding: requests")
 
 
 def show(figures: Mapping[str, object], *, as_json: bool) -> None:
