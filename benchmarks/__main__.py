@@ -16,8 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import hearing_cost
-from benchmarks.budget import SITUATIONS
+from benchmarks.figures import LISTENED_TO, SITUATIONS
 
 #: Module, its options in full, those that make it small, and for each line of the table (a figure, as it names it) the
 #: baseline.
@@ -26,7 +25,7 @@ BENCHMARKS = (
         "hearing_cost",
         (),
         ("--turns", "1"),
-        dict.fromkeys(hearing_cost.SITUATIONS, "a bare loop of Vosk over the same blocks, processor time"),
+        dict.fromkeys(LISTENED_TO, "a bare loop of Vosk over the same blocks, processor time"),
     ),
     (
         "ingest",

@@ -27,7 +27,9 @@ from rich.table import Table
 
 from benchmarks import hearing_sets, voices
 from benchmarks.broker import mosquitto
+from benchmarks.figures import SITUATIONS
 from benchmarks.latency import cloud
+from cloud_stub.contract.extras import install
 from device.audio_source import SAMPLE_RATE
 from device.capture import Capture
 from device.light_ring import RGB
@@ -61,7 +63,6 @@ def main() -> None:
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
-SITUATIONS = ("idle: a quiet room", "listening: talk for nobody", "decoding: requests")
 RECORDING = "its other process: recording"
 RING = "drawing the light ring"
 
@@ -147,7 +148,7 @@ def record(microphone: str | None, seconds: float) -> tuple[int, float] | None:
         try:
             import psutil  # noqa: PLC0415 - where there is no microphone it is not needed
         except ImportError:
-            sys.exit("To measure what records needs psutil: pip install 'residual-echo[bench]'")
+            sys.exit(f"To measure what records needs psutil: {install('bench')}")
         recorder = next(child for child in psutil.Process().children() if "device.capture" in child.cmdline())
         before, began = recorder.cpu_times(), time.monotonic()
         while time.monotonic() < began + seconds:

@@ -1,7 +1,18 @@
-"""How every benchmark prints what it found."""
+"""How every benchmark prints what it found, and names that more than one of them has for it."""
 
 import json
 from collections.abc import Mapping
+
+#: What a device may be about while `budget` measures it: the beginnings of its figures' names.
+SITUATIONS = ("idle: a quiet room", "listening: talk for nobody", "decoding: requests")
+
+#: What `hearing_cost` lets the pipeline and Vosk listen to: its figures' names.
+LISTENED_TO = (
+    "digital silence (wanted: at most 0.1)",
+    "a quiet room (wanted: at most 0.1)",
+    "talk (wanted: at most 1.15)",
+    "requests one after the other",
+)
 
 
 def show(figures: Mapping[str, object], *, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from rich.progress import track
 
 from benchmarks import hearing_sets
 from benchmarks.hearing_sets import Clip
+from cloud_stub.contract.extras import install
 from device import speech_models
 from device.audio_source import BLOCK, SAMPLE_RATE
 from device.decoys import SENSITIVITY, WAKE_WORDS
@@ -141,7 +142,7 @@ def plot(model: SpeechModel, sets: dict[str, list[Clip]], wake_word: str, file: 
     try:
         import matplotlib as mpl  # noqa: PLC0415
     except ImportError as error:
-        raise EchoError("Drawing needs matplotlib: pip install 'residual-echo[bench]'") from error
+        raise EchoError(f"Drawing needs matplotlib: {install('bench')}") from error
     mpl.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 

@@ -17,7 +17,7 @@ import vosk
 from numpy.typing import NDArray
 
 from benchmarks import hearing_sets, voices
-from benchmarks.figures import show
+from benchmarks.figures import LISTENED_TO, show
 from device import speech_models
 from device.audio_source import BLOCK, SAMPLE_RATE
 from device.hearing import Hearing
@@ -26,19 +26,11 @@ from device.spoken_requests import FOLDER
 
 SECONDS = 60
 
-#: What there is to listen to, as the figures name it.
-SITUATIONS = (
-    "digital silence (wanted: at most 0.1)",
-    "a quiet room (wanted: at most 0.1)",
-    "talk (wanted: at most 1.15)",
-    "requests one after the other",
-)
-
 Sound = NDArray[np.int16]
 
 
 def sounds(cache: Path) -> list[Sound | str]:
-    """What is listened to in each of the SITUATIONS, or why it cannot be."""
+    """What is listened to in each case of LISTENED_TO, or why it cannot be."""
     requests = [soundfile.read(file, dtype="int16")[0] for file in sorted(FOLDER.glob("*.flac"))]
     noise = np.random.default_rng(0).normal(0, 3, SECONDS * SAMPLE_RATE).astype(np.int16)
     talk: Sound | str
@@ -71,7 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     model = speech_models.load(speech_models.locate())
     figures: dict[str, object] = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
-    for name, sound in zip(SITUATIONS, sounds(Path(".cache/voices")), strict=True):
+    for name, sound in zip(LISTENED_TO, sounds(Path(".cache/voices")), strict=True):
         if isinstance(sound, str):
             figures[name] = sound
             continue

@@ -89,4 +89,4 @@ def _read(path: Path) -> NDArray[np.int16]:
         if sound.samplerate == 16_000 and sound.channels == 1:
             samples: NDArray[np.int16] = sound.read(dtype="int16")
             return samples
-    return np.concatenate(list(Recording(path, tail_s=0)))
+    return np.concatenate(list(Recording(path, tail_s=0, lead_s=0)))

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from cloud_stub.contract import address
+from cloud_stub.contract.extras import install
 from cloud_stub.errors import CloudError
 
 ZONE = "the household's, such as Europe/Berlin (default: the system's)"
+CA_FILE = "who signed the broker's certificate, for mqtts:// (default: RESIDUAL_ECHO_CA_FILE, or the system's)"
 
 Commands = Any  # argparse names its type for sub-commands only privately
 
@@ -22,7 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The command's module is imported only now: `--help` should not wait for a database layer.
     module, function = options.command.split(".")
     try:
-        code: int = getattr(importlib.import_module(f"cloud_stub.commands.{module}"), function)(options)
+        command = getattr(importlib.import_module(f"cloud_stub.commands.{module}"), function)
+    except ModuleNotFoundError as error:
+        print(f"cloud-stub: {error.name} is not installed. Run: {install('cloud')}", file=sys.stderr)
+        return 2
+    try:
+        code: int = command(options)
     except CloudError as error:
         print(f"cloud-stub: {error}", file=sys.stderr)
         return 2
@@ -83,6 +90,7 @@ def _add_serve(commands: Commands) -> None:
     serve.set_defaults(command="serving.run")
     text = f"or @FILE that has it, with its password (default: {address.DEFAULT})"
     serve.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=text)
+    serve.add_argument("--ca-file", type=Path, metavar="FILE", help=CA_FILE)
     serve.add_argument("--embedded-broker", action="store_true", help="start a broker on 127.0.0.1; needs no other")
     serve.add_argument("--port", type=int, default=1883, help="of the embedded broker; 0 for any free one")
     serve.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto to be told to save after deletions")
@@ -155,6 +163,7 @@ def _add_residue(commands: Commands) -> None:
         "--devices", action="append", default=[], type=Path, metavar="DIR", help="search a device's own folder too"
     )
     residue.add_argument("--broker", metavar="URL", help="search the messages too that this broker retains")
+    residue.add_argument("--ca-file", type=Path, metavar="FILE", help=CA_FILE)
     residue.add_argument("--broker-pid", type=int, metavar="PID", help="a Mosquitto that may be told to save")
     residue.add_argument("--broker-data", type=Path, metavar="DIR", help="the folder of its persistence file")
 

@@ -32,6 +32,7 @@ from cloud_stub.contract.messages import (
     new_id,
     read_event_topic,
     rfc3339,
+    sender_of,
 )
 from cloud_stub.errors import CloudError
 from cloud_stub.quarantine import LIMIT_BYTES, Quarantine
@@ -48,7 +49,6 @@ log = logging.getLogger(__name__)
 #: What a household is told that has not allowed anybody in the room to delete.
 DELETION_OFF = "Deleting by voice is switched off. It can be switched on with: cloud-stub settings delete_by_voice yes."
 
-_SENDER = re.compile(r"echo/v1/([a-z0-9][a-z0-9_-]{0,63})/event/")
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -87,9 +87,9 @@ class Ingest:
                 # Another program may have set it forward: it must not fall back to our time.
                 self._clock.forward(kept_time(connection) or self._clock.shown())
             named = {
-                (sender[1], name.decode())
+                (sender, name.decode())
                 for message in messages
-                if (sender := _SENDER.match(message.topic))
+                if (sender := sender_of(message.topic))
                 for name in _named(message) or [b""]
             }
             batch = Batch(connection, self._keys.seal, named, self._engine.policy)
@@ -116,11 +116,11 @@ class Ingest:
         try:
             device, event, interaction = read_event_topic(message.topic)
         except ValueError as error:
-            sender = _SENDER.match(message.topic)
+            sender = sender_of(message.topic)
             if sender is None:
                 self._quarantine.put(batch, message, _nobody(received_at), str(error))
             else:
-                origin = Origin(batch.owners.get(sender[1], ""), sender[1], "", received_at, received_at)
+                origin = Origin(batch.owners.get(sender, ""), sender, "", received_at, received_at)
                 self._refuse(batch, message, origin, str(error))
             return
         origin = Origin(batch.owners.get(device, ""), device, interaction or "", received_at, received_at)

@@ -7,6 +7,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.tls import context, tls_problem
 from cloud_stub.errors import CloudError
 
 
@@ -15,7 +16,8 @@ def client(
 ) -> mqtt.Client:
     """A client, with a session that the broker keeps; with `manual_ack` it acknowledges when told to, after commit.
 
-    MQTT 3.1.1, because the embedded broker speaks no other; connect it with `connect`.
+    MQTT 3.1.1, because the embedded broker speaks no other; connect it with `connect`. Raises CloudError where the
+    authority's file cannot be used.
     """
     made = mqtt.Client(
         CallbackAPIVersion.VERSION2,
@@ -27,7 +29,10 @@ def client(
     if address.user is not None:
         made.username_pw_set(address.user, address.password)
     if address.tls:
-        made.tls_set()
+        try:
+            made.tls_set_context(context(address.ca_file))
+        except ValueError as error:
+            raise CloudError(str(error)) from error
     made.on_socket_open = _at_once
     made.max_queued_messages_set(0)
     made.max_inflight_messages_set(100)
@@ -41,7 +46,8 @@ def connect(made: mqtt.Client, address: BrokerAddress) -> None:
         made.connect(address.host, address.port, keepalive=30)
     except (OSError, ValueError) as error:
         raise CloudError(
-            f"no MQTT broker at {address}: {error}. Start one (mosquitto -p {address.port}), give its address with "
+            tls_problem(address, error)
+            or f"no MQTT broker at {address}: {error}. Start one (mosquitto -p {address.port}), give its address with "
             "--broker mqtt://HOST:PORT, or use --embedded-broker."
         ) from error
     made.loop_start()

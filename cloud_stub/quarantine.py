@@ -11,12 +11,13 @@ from operator import add
 from sqlalchemy import ColumnElement, Connection, LargeBinary, cast, func, select
 
 from cloud_stub.batch import Batch, Incoming, Origin
-from cloud_stub.contract.messages import new_id
+from cloud_stub.contract.messages import new_id, sender_of
 from cloud_stub.errors import CloudError
 from cloud_stub.residue import canary
 from cloud_stub.retention import ledger
 from cloud_stub.retention.clock import SystemClock
 from cloud_stub.stores.keys import Keys
+from cloud_stub.stores.sealing import Seal
 from cloud_stub.stores.tables import CONTENT
 from cloud_stub.stores.tables import quarantine as table
 
@@ -86,6 +87,15 @@ class Quarantine:
         ledger.append(connection, self._keys, self._clock.now(), [decision])
         self._keys.seal.erase(connection, table, table.c.id.in_(select(rows.c.id).where(over)))
         log.warning("quarantine is full: the oldest %d messages are erased", len(found))
+
+
+def senders(connection: Connection, seal: Seal, account: str | None) -> set[str]:
+    """The devices whose messages are kept: the account's and those that are nobody's, or all."""
+    wanted = select(table).where(table.c.account != canary.ACCOUNT)
+    if account is not None:
+        wanted = wanted.where(table.c.account.in_([account, ""]))
+    rows = seal.opened(table, connection.execute(wanted).mappings())
+    return {sender for row in rows if (sender := sender_of(row["topic"] or ""))}
 
 
 def held(connection: Connection) -> int:

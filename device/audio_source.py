@@ -21,7 +21,7 @@ Block = NDArray[np.int16]
 """20 ms of mono sound at 16 kHz, shape (320,)."""
 
 RATES = range(4_000, 768_001)  # Hz; beyond these a header is broken, or the resampler could not follow
-TAIL_LEVEL = 3.0  # effective value in int16 steps, -81 dBFS: quieter than any room, yet not digital silence
+ROOM_LEVEL = 3.0  # effective value in int16 steps, -81 dBFS: quieter than any room, yet not digital silence
 
 
 def flac(samples: NDArray[np.int16]) -> bytes:
@@ -69,17 +69,20 @@ class Blocks:
 class Recording:
     """A sound file of any kind that libsndfile reads, as the blocks that a microphone would have given.
 
-    It is streamed from disk, so its length does not matter. After its end come `tail_s` seconds of faint noise (the
-    same at every run), as a room would go on, because the end of a request is heard by the quiet after it.
+    It is streamed from disk, so its length does not matter. Before it come `lead_s` and after it `tail_s` seconds of
+    faint noise (the same at every run), as a room is there before and goes on: a wake word that begins with the first
+    sample is seldom heard, as of a synthetic voice, and the end of a request is heard by the quiet after it.
 
     Raises EchoError, when made, if there is no such file, it is no sound, or it is empty; while iterated, if it
     breaks off.
     """
 
-    def __init__(self, path: Path | str, tail_s: float = 1.5, content: bytes | None = None) -> None:
+    def __init__(
+        self, path: Path | str, tail_s: float = 1.5, content: bytes | None = None, lead_s: float = 0.6
+    ) -> None:
         """With `content`, the file's bytes, `path` is only a name for them."""
         self._path = Path(path)
-        self._tail_s = tail_s
+        self._lead_s, self._tail_s = lead_s, tail_s
         self._content = content
         self.name = self._path.name
         if content is None and not self._path.is_file():
@@ -93,15 +96,15 @@ class Recording:
                 raise EchoError(f"{self.name!r} holds no sound. Record it again.")
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield the blocks of the file, then those of the tail."""
+        """Yield the blocks of the lead, of the file, and of the tail."""
         with self._open() as sound:
             blocks = Blocks(sound.samplerate, sound.channels)
+            yield from blocks.add(_room(self._lead_s))
             step = max(1, sound.samplerate * BLOCK // SAMPLE_RATE)  # frames in 20 ms
             while (frames := self._read(sound, step)).size:
                 yield from blocks.push(frames)
             yield from blocks.push(frames, last=True)  # what the resampler still holds
-        noise = np.random.default_rng(0).normal(0, TAIL_LEVEL, round(self._tail_s * SAMPLE_RATE))
-        yield from blocks.add(np.rint(noise).astype(np.int16))
+        yield from blocks.add(_room(self._tail_s))
         yield from blocks.end()
 
     def _open(self) -> Any:
@@ -121,3 +124,8 @@ class Recording:
         except soundfile.LibsndfileError as error:
             raise EchoError(f"{self.name!r} breaks off: {str(error).rstrip('.')}. Copy or record it again.") from error
         return read
+
+
+def _room(seconds: float) -> NDArray[np.int16]:
+    noise = np.random.default_rng(0).normal(0, ROOM_LEVEL, round(seconds * SAMPLE_RATE))
+    return np.rint(noise).astype(np.int16)

@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     hardware.set_defaults(command=_later("checks", "hardware"))
     hardware.add_argument("--seconds", type=_positive, default=20.0, metavar="S", help="wait so long for each button")
+    hardware.add_argument("--dark", action="store_true", help="check nothing: only switch the lights off")
     return parser
 
 
@@ -112,9 +113,16 @@ def _add_models(commands: Any, as_json: argparse.ArgumentParser) -> None:
     graph.add_argument("--model", metavar="NAME|DIR", help="whose acoustic model (default: the one that ships)")
 
 
-def _add_tracing(commands: Any) -> None:
+def _broker() -> argparse.ArgumentParser:
     broker = argparse.ArgumentParser(add_help=False)
     broker.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
+    text = "who signed its certificate, for mqtts:// (default: RESIDUAL_ECHO_CA_FILE, or the system's)"
+    broker.add_argument("--ca-file", type=Path, metavar="FILE", help=text)
+    return broker
+
+
+def _add_tracing(commands: Any) -> None:
+    broker = _broker()
     record = commands.add_parser(
         "record", parents=[broker], help="write what crosses the wire to a trace, until Ctrl-C"
     )
@@ -129,9 +137,8 @@ def _add_tracing(commands: Any) -> None:
 
 
 def _add_fleet(commands: Any, as_json: argparse.ArgumentParser) -> None:
-    fleet = commands.add_parser("fleet", parents=[as_json], help="many devices from one process, for load")
+    fleet = commands.add_parser("fleet", parents=[_broker(), as_json], help="many devices from one process, for load")
     fleet.set_defaults(command=_later("fleet", "fleet"))
-    fleet.add_argument("--broker", default=address.DEFAULT, metavar="URL", help=f"default: {address.DEFAULT}")
     for name, kind, default, text in (
         ("devices", "count", "100", "so many devices, three to a household"),
         ("interactions", "count", "1000", "say so much, all together"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cloud_stub.contract.extras import install
 from device.errors import EchoError
 
 #: Seconds until what the cloud has sent must be confirmed, by devices and third parties, or be given up.
@@ -123,7 +124,7 @@ def running(data: Path, options: Sequence[str], log: Path | None = None) -> Iter
     Raises EchoError where the cloud is not installed, does not start, or does not stop.
     """
     if importlib.util.find_spec("sqlalchemy") is None or importlib.util.find_spec("hassil") is None:
-        raise EchoError("the cloud stub is not installed. Install it with: pip install 'residual-echo[cloud]'")
+        raise EchoError(f"the cloud stub is not installed. Install it: {install('cloud')}")
     page = [] if "--http" in options else ["--no-page"]
     command = [sys.executable, "-m", "cloud_stub", "serve", "--data", str(data), "--json", *page, *options]
     with log.open("a+") if log else tempfile.TemporaryFile("w+") as errors:

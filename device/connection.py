@@ -17,6 +17,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.tls import tls_problem
 from device.errors import EchoError
 from device.tls import Tls, context
 
@@ -153,15 +154,7 @@ class Connection:
 
     def _problem(self, error: BaseException) -> str:
         where = self._address
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return (
-                f"the broker at {where} does not prove who it is: {error.verify_message}. Give the certificate of the "
-                "authority that signed its own with --ca-file."
-            )
-        if isinstance(error, ssl.SSLError) or (where.tls and isinstance(error, ConnectionResetError)):
-            reason = (getattr(error, "reason", "") or str(error)).lower().replace("_", " ")
-            return f"no TLS with {where}: {reason}. Is that port one for TLS?"
-        return (
+        return tls_problem(where, error) or (
             f"no MQTT broker at {where}: {error}. Start one (mosquitto -p {where.port}), or give its address with "
             "--broker mqtt://HOST:PORT."
         )

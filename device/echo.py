@@ -19,6 +19,7 @@ from cloud_stub.contract.messages import (
     Word,
     new_id,
 )
+from device import unheard
 from device.attention import AttentionState
 from device.audio_source import Block, flac
 from device.capture import Capture
@@ -140,7 +141,11 @@ class Echo:
         for event in hearing.flush():
             self._take(event, source)
         if source == "injected" and len(self.exchanges) == already:
-            self.complain(f"No {self.wake_word!r} was heard in the sound. Begin it with the wake word.")
+            self.complain(self.why_unheard(blocks))
+
+    def why_unheard(self, sound: Iterable[Block]) -> str:
+        """What there was instead of a call in a sound in which none was heard, and the remedy."""
+        return unheard.why(self._model, sound, self.wake_word, self._sensitivity)
 
     def attend(self, wait_s: float = 0.0) -> None:
         """Send and receive; shows and says what has come."""

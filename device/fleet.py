@@ -36,9 +36,11 @@ from cloud_stub.contract.messages import (
     event_topic,
     new_id,
 )
+from cloud_stub.contract.tls import tls_problem
 from device.connection import LOGIN_REMEDY
 from device.errors import EchoError
 from device.fleet_report import Report
+from device.tls import Tls, context
 from device.uplink import FIRST_REPEAT_S, LONGEST_REPEAT_S
 
 #: Seconds without a single answer, once everything is said, after which what is unanswered counts as lost.
@@ -267,7 +269,7 @@ class Fleet:
         if self._address.user is not None:
             client.username_pw_set(self._address.user, self._address.password)
         if self._address.tls:
-            client.tls_set()
+            client.tls_set_context(context(Tls(self._address.ca_file)))
         client.on_connect = lambda _c, _u, _f, reason, _p: self._connected(number, reason)
         client.on_subscribe = lambda *_: self._online.add(number)
         client.on_disconnect = lambda *_: self._lost(number)
@@ -293,7 +295,8 @@ class Fleet:
         except OSError as error:
             if must:
                 raise EchoError(
-                    f"no MQTT broker at {self._address} for device {number + 1} of the fleet: {error}. Start one "
+                    tls_problem(self._address, error)
+                    or f"no MQTT broker at {self._address} for device {number + 1} of the fleet: {error}. Start one "
                     f"(mosquitto -p {self._address.port}), or give its address with --broker mqtt://HOST:PORT."
                 ) from error
             self._at(self._chance.uniform(0.5, AWAY_S), lambda: self._connect(number))

@@ -1,16 +1,18 @@
 """Fetches an official model: downloads its archive, checks it, and unpacks it where Vosk itself looks for models.
 
 Nothing that is half there can be taken for a model: all is done in a temporary folder beside the place, and the model's
-folder appears there at the end, whole.
+folder appears there at the end, whole. What a killed download leaves of that, the next one removes.
 """
 
 import hashlib
 import http.client
+import os
 import shutil
 import ssl
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -18,7 +20,13 @@ from device import durable, speech_models
 from device.errors import EchoError
 from device.official_models import SITE, OfficialModel, reach
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 PIECE = 1 << 18  # bytes
+_PREFIX = ".download-"
 GROWTH = 20  # times its archive that a model may be large: the official ones grow threefold at most
 
 
@@ -38,18 +46,52 @@ def download(
         raise EchoError(f"{place} is there already. Use it: --model {model.name}; or remove it first.")
     try:
         durable.make_folder(folder)
-        with TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
-            archive = Path(temporary) / "archive.zip"
+        with _workplace(folder) as temporary:
+            archive = temporary / "archive.zip"
             _fetch(model, f"{site}{model.name}.zip", archive, folder, tell)
-            _unpack(archive, model, Path(temporary))
-            speech_models.check(Path(temporary) / model.name)
+            _unpack(archive, model, temporary)
+            speech_models.check(temporary / model.name)
             # First what is in it: a power cut must not leave the name, and files that are empty.
-            durable.sync_tree(Path(temporary) / model.name)
-            (Path(temporary) / model.name).rename(place)
+            durable.sync_tree(temporary / model.name)
+            (temporary / model.name).rename(place)
             durable.sync(folder)
     except OSError as error:
         raise EchoError(f"{folder} cannot take the model: {error.strerror or error}. Make room, or mend it.") from error
     return place
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A temporary folder, locked while it is worked in. Those that are not locked are of killed downloads: they go."""
+    with ExitStack() as work:
+        with _locked(folder, wait=True) as alone:  # or somebody could find ours before it is locked
+            for other in folder.glob(f"{_PREFIX}*") if alone else ():
+                with _locked(other) as left:
+                    if left:
+                        shutil.rmtree(other, ignore_errors=True)
+            temporary = Path(work.enter_context(TemporaryDirectory(prefix=_PREFIX, dir=folder)))
+            work.enter_context(_locked(temporary))
+        yield temporary
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Lock a folder while this block runs, or until we are killed; False where somebody else has, or it cannot be done.
+
+    It cannot on Windows and on some network file systems.
+    """
+    if fcntl is None:
+        yield False
+        return
+    with ExitStack() as lock:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+            lock.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            locked = True
+        except OSError:
+            locked = False
+        yield locked
 
 
 def _fetch(model: OfficialModel, address: str, archive: Path, folder: Path, tell: Callable[[int], None]) -> None:

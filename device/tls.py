@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud_stub.contract.tls import context as verifying
 from device.errors import EchoError
 
 
@@ -21,15 +22,13 @@ def context(tls: Tls) -> ssl.SSLContext:
     if (tls.certificate is None) != (tls.key is None):
         given, wanted = ("--certificate", "--key") if tls.certificate else ("--key", "--certificate")
         raise EchoError(f"{given} is given without {wanted}. A client certificate needs both.")
-    for file in (tls.ca_file, tls.certificate, tls.key):
+    for file in (tls.certificate, tls.key):
         if file is not None and not file.is_file():
             raise EchoError(f"there is no file {file}, which TLS is to use. Check the path.")
     try:
-        made = ssl.create_default_context(cafile=tls.ca_file)
-    except ssl.SSLError as error:
-        raise EchoError(
-            f"{tls.ca_file} is no certificate of an authority (PEM). Give another with --ca-file."
-        ) from error
+        made = verifying(tls.ca_file)
+    except ValueError as error:
+        raise EchoError(str(error)) from error
     if tls.certificate is not None:
         try:
             made.load_cert_chain(tls.certificate, tls.key)

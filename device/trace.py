@@ -14,8 +14,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.messages import ROOT
 from cloud_stub.contract.partners import PARTNER_ROOT
+from cloud_stub.contract.tls import tls_problem
 from cloud_stub.contract.trace import Sent, line
 from device.errors import EchoError
+from device.tls import Tls, context
 
 PATIENCE_S = 10.0
 
@@ -108,7 +110,7 @@ def _client(name: str, address: BrokerAddress) -> mqtt.Client:
     if address.user is not None:
         client.username_pw_set(address.user, address.password)
     if address.tls:
-        client.tls_set()
+        client.tls_set_context(context(Tls(address.ca_file)))
     client.max_queued_messages_set(0)
     return client
 
@@ -118,6 +120,7 @@ def _connect(client: mqtt.Client, address: BrokerAddress) -> None:
         client.connect(address.host, address.port, keepalive=30)
     except (OSError, ValueError) as error:
         raise EchoError(
-            f"no MQTT broker at {address}: {error}. Start one, or give its address with --broker mqtt://HOST:PORT."
+            tls_problem(address, error)
+            or f"no MQTT broker at {address}: {error}. Start one, or give its address with --broker mqtt://HOST:PORT."
         ) from error
     client.loop_start()

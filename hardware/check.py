@@ -5,10 +5,11 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from device import doctor, settings, voice
+from device import doctor, panel, settings, voice
 from device.doctor import Finding, about, checked
 from device.light_ring import DARK, LIGHTS, RGB, dimmed
 from device.panel import Button
@@ -31,8 +32,14 @@ Tell = Callable[[str], None]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check all. Exit code 0 where all is well, 1 for a problem, 2 where there is no panel that could be tried."""
+    """Check all. Exit code 0 where all is well, 1 for a problem, 2 where there is no panel that could be tried.
+
+    With `options.dark` it checks nothing, and makes the panel dark.
+    """
     chosen = settings.chosen(options)
+    if options.dark:
+        with panel.opened(chosen):  # it begins and ends dark
+            return 0
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr if options.json else sys.stdout, flush=True)
@@ -67,9 +74,11 @@ def _panel(chosen: Settings, seconds: float, tell: Tell) -> Iterator[Finding]:
     yield Finding("pins", "no two things want the same")
     library = about("GPIO", gpiozero)
     yield Finding("GPIO", f"driven by {type(library.Device.pin_factory).__name__}")
-    yield from _mute_led(library, chosen, tell)
     shown_on = about("SPI", lambda: lights.opened(chosen))
     try:
+        with suppress(OSError):  # said below
+            shown_on.draw((DARK,) * LIGHTS)  # a device that was killed leaves a ring as it was
+        yield from _mute_led(library, chosen, tell)
         yield from _lights(shown_on, chosen, tell)
     finally:
         shown_on.close()

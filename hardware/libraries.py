@@ -3,9 +3,9 @@
 import warnings
 from typing import Any
 
+from cloud_stub.contract.extras import install
 from device.errors import EchoError
 
-EXTRA = "pip install 'residual-echo[hardware]'"
 IN_ENVIRONMENT = "in an environment made by python3 -m venv --system-site-packages"
 
 
@@ -14,7 +14,9 @@ def gpiozero() -> Any:
     try:
         import gpiozero  # noqa: PLC0415
     except ImportError as error:
-        raise EchoError(f"gpiozero is not installed, which drives the panel's pins. Run: {EXTRA}") from error
+        raise EchoError(
+            f"gpiozero is not installed, which drives the panel's pins. Run: {install('hardware')}"
+        ) from error
     if gpiozero.Device.pin_factory is None:
         try:
             with warnings.catch_warnings():

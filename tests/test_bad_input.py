@@ -96,7 +96,7 @@ def test_a_file_without_a_call_is_named_and_the_others_are_heard(tmp_path: Path)
     soundfile.write(hum, 0.1 * np.sin(2 * np.pi * 100 * np.arange(32_000) / 16_000), 16_000)
     with cloud(data) as server:
         done = echo_device("hear", hum, ALARM, "--broker", server.broker, "--data", data)
-        assert "hum.wav: no 'alexa' was heard in it" in done.stdout
+        assert "hum.wav: No 'alexa' was heard in the sound. Begin it with the wake word" in done.stdout
         assert done.returncode == 1
         assert len(asked("history", "--data", data)) == 1
         done = echo_device("hear", hum, "--broker", server.broker, "--data", data, "--json")

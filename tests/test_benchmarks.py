@@ -1,8 +1,19 @@
-"""Every benchmark of the one table runs to its end and finds the figures that the table shows."""
+"""The table of all benchmarks: each runs to its end, in a process of its own, and finds the figures that are shown."""
+
+import subprocess
+import sys
 
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS, run
+
+
+def test_the_table_loads_none_of_what_it_measures() -> None:
+    program = (
+        "import sys, benchmarks.__main__; print({'benchmarks.budget', 'device.echo', 'numpy'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.soak

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tzlocal
 
+from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.tls import with_authority
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House, open_house
 
@@ -33,6 +35,22 @@ def time_zone(options: argparse.Namespace) -> ZoneInfo:
         return ZoneInfo(name or tzlocal.get_localzone_name() or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise CloudError(f"no time zone {name!r}. Give one like Europe/Berlin with --time-zone.") from error
+
+
+def broker_address(options: argparse.Namespace) -> BrokerAddress:
+    """`--broker`, the address or @FILE that has it, with `--ca-file`. Raises CloudError where that is none.
+
+    A password on a command line is there for every user of the machine to see.
+    """
+    url: str = options.broker
+    try:
+        if url.startswith("@"):
+            url = Path(url[1:]).read_text("utf-8").strip()
+        return with_authority(BrokerAddress.parse(url), options.ca_file)
+    except OSError as error:
+        raise CloudError(f"{url[1:]} cannot be read: {error}. Name a file with a broker's address.") from error
+    except ValueError as error:
+        raise CloudError(str(error)) from error
 
 
 def print_json(value: object) -> None:

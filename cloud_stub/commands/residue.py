@@ -10,8 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from cloud_stub.commands.common import data_folder, opened, print_json
-from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.commands.common import broker_address, data_folder, opened, print_json
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
 from cloud_stub.residue import brokers
@@ -76,10 +75,7 @@ def _kept_by_broker(options: argparse.Namespace) -> tuple[list[Message], list[st
     if options.broker is None:
         notes.append("Messages that a broker retains are inspected only where --broker gives its address.")
         return [], notes
-    try:
-        return brokers.retained(BrokerAddress.parse(options.broker)), notes
-    except ValueError as error:
-        raise CloudError(str(error)) from error
+    return brokers.retained(broker_address(options)), notes
 
 
 def _broker_files(options: argparse.Namespace) -> list[Place]:

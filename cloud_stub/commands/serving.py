@@ -7,13 +7,13 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cloud_stub import quarantine, serve
-from cloud_stub.commands.common import data_folder, opened, time_zone
+from cloud_stub.commands.common import broker_address, data_folder, opened, time_zone
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.extras import install
 from cloud_stub.contract.messages import DEVICE_PATTERN
 from cloud_stub.errors import CloudError
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             from cloud_stub.broker import EmbeddedBroker  # noqa: PLC0415 - only where one is wanted
 
             embedded = EmbeddedBroker(options.port)
-        where = embedded.address if embedded else _address(options.broker)
+        where = embedded.address if embedded else broker_address(options)
         with _page(options, place, where, zone) as links:
             server = serve.Server(house, where, zone, share, worker, options.broker_pid, room)
             ready = {"ready": True, "broker": str(where), "data": str(data), "policy": house.policy.name}
@@ -71,9 +71,7 @@ def _place(options: argparse.Namespace) -> "Where | None":
     try:
         from cloud_stub.page.serving import where  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise CloudError(
-            f"the page needs {error.name}. Install it with: pip install 'residual-echo[cloud]', or use --no-page."
-        ) from error
+        raise CloudError(f"the page needs {error.name}. Use --no-page, or install it: {install('cloud')}") from error
     return where(options.http, options.http_certificate, options.http_key, options.http_password_file)
 
 
@@ -108,15 +106,3 @@ def _worker(options: argparse.Namespace) -> str | None:
             "give its address with --broker."
         )
     return name
-
-
-def _address(url: str) -> BrokerAddress:
-    """The address itself, or @FILE: a password on a command line is there for every user of the machine to see."""
-    try:
-        if url.startswith("@"):
-            url = Path(url[1:]).read_text("utf-8").strip()
-        return BrokerAddress.parse(url)
-    except OSError as error:
-        raise CloudError(f"{url[1:]} cannot be read: {error}. Name a file with a broker's address.") from error
-    except ValueError as error:
-        raise CloudError(str(error)) from error

@@ -1,6 +1,7 @@
 """A broker's address, as every program of the house takes it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 DEFAULT = "mqtt://127.0.0.1:1883"
@@ -15,6 +16,8 @@ class BrokerAddress:
     tls: bool = False
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    """Whose signature its certificate must have, where that is none of the system's authorities."""
 
     @classmethod
     def parse(cls, url: str) -> "BrokerAddress":

@@ -313,6 +313,14 @@ def directive_topic(device: str, directive: str) -> str:
     return f"{ROOT}/{device}/directive/{directive}"
 
 
+def sender_of(topic: str) -> str | None:
+    """The device that a topic says it is an event of, whether that is an event of this contract or not."""
+    match topic.split("/", 4):
+        case ["echo", "v1", device, "event", _] if re.match(DEVICE_PATTERN, device):
+            return device
+    return None
+
+
 def read_event_topic(topic: str) -> tuple[str, str, str | None]:
     """(device, event, interaction id of a recording or None) of an event's topic.
 

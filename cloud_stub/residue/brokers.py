@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.tls import tls_problem
 from cloud_stub.errors import CloudError
+from cloud_stub.mqtt import client as mqtt_client
 from cloud_stub.residue.search import Message
 
 PATIENCE_S = 10.0
@@ -29,11 +30,7 @@ def retained(address: BrokerAddress) -> list[Message]:
     token = secrets.token_hex(8)
     canary, marker = f"{_OWN}/canary/{token}", f"{_OWN}/end/{token}"
     arrived: queue.SimpleQueue[mqtt.MQTTMessage] = queue.SimpleQueue()
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"residue-{token}", protocol=mqtt.MQTTv311)
-    if address.user is not None:
-        client.username_pw_set(address.user, address.password)
-    if address.tls:
-        client.tls_set()
+    client = mqtt_client(f"residue-{token}", address, keeps_session=False)
     client.on_message = lambda _client, _userdata, message: arrived.put(message)
 
     def subscribed(*_: object) -> None:
@@ -49,8 +46,9 @@ def retained(address: BrokerAddress) -> list[Message]:
         client.publish(canary, b"", qos=1, retain=True).wait_for_publish(PATIENCE_S)
     except (OSError, ValueError, RuntimeError, queue.Empty) as error:
         raise CloudError(
-            f"the broker at {address} does not show its retained messages: {error or 'no answer'}. Check --broker, and "
-            "that its access rules let this user subscribe to #."
+            tls_problem(address, error)
+            or f"the broker at {address} does not show its retained messages: {error or 'no answer'}. Check --broker, "
+            "and that its access rules let this user subscribe to #."
         ) from error
     finally:
         client.disconnect()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cloud_stub import accounts
+from cloud_stub import accounts, quarantine
 from cloud_stub.contract.messages import ID_PATTERN
 from cloud_stub.errors import CloudError
 from cloud_stub.house import House
@@ -60,8 +60,8 @@ def inquire(
 ) -> Report:
     """Search, report, and let the witness forget what is proved to be gone; arguments as for `search`.
 
-    Nothing is proved to be gone while the files of a device, one that is registered or spoke, are not among those
-    searched. Raises CloudError where the search cannot begin.
+    Nothing is proved to be gone while the files of a device, one that is registered, spoke or was refused, are not
+    among those searched. Raises CloudError where the search cannot begin.
     """
     contents = {one.interaction: one.needles for one in wanted.known} or {wanted.about: wanted.given}
     try:
@@ -88,5 +88,9 @@ def _unseen(house: House, account: str | None, inspected: Iterable[Inspected]) -
     """The account's devices, or all, of which no file was among those searched."""
     searched = {one.place for one in inspected if one.files}
     with house.stores.read() as connection:
-        known = witness.devices(connection, account) | set(accounts.devices(connection, account))
+        known = (
+            witness.devices(connection, account)
+            | set(accounts.devices(connection, account))
+            | quarantine.senders(connection, house.keys.seal, account)
+        )
     return sorted(name for name in known if f"devices/{name}" not in searched)

@@ -4,15 +4,18 @@ Fact: closing any descriptor of a file drops every lock that the process holds o
 has the stores open must not read their files as files.
 """
 
+import io
+import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from cloud_stub.residue.needles import Needles
@@ -24,6 +27,10 @@ from cloud_stub.stores.btree_page import Unreadable
 
 #: Columns that tell whose row it is; no other is read.
 _NAMING = ("account", "interaction", "position", "id", "number", "request", "at", "details")
+
+#: Where a database says by which versions of its format it is written and read: 2 with a log, 1 without. Source:
+#: https://www.sqlite.org/fileformat2.html, 1.3.
+_VERSIONS = 18
 
 
 @dataclass(frozen=True)
@@ -59,15 +66,30 @@ class Reader:
         return self._pool.submit(read, file, needles, self._memory).result()
 
     def finds_in_copies(self, files: Sequence[Path], words: str, needles: Needles) -> bool:
-        """Whether the needles of `words` are found where the words are put into private copies of these files."""
+        """Whether the needles of `words` are found where the words are put into private copies of these files.
+
+        Raises sqlite3.DatabaseError where one is a database and so damaged that nothing can be put there.
+        """
         return self._pool.submit(finds_in_copies, tuple(files), words, needles, self._memory).result()
 
 
 @contextmanager
 def reader(memory_mib: int) -> Iterator[Reader]:
     """A reader, at work while this block runs."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_watch) as pool:
         yield Reader(pool, memory_mib)
+
+
+def _watch() -> None:
+    """End when the search has: of a killed one the pool would wait for the next task for ever."""
+
+    def wait() -> None:
+        search = parent_process()
+        if search is not None:
+            search.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def read(file: Path, needles: Needles, memory: int) -> list[Found]:
@@ -102,23 +124,39 @@ def _part(place: Any) -> Part:
 def finds_in_copies(files: tuple[Path, ...], words: str, needles: Needles, memory: int) -> bool:
     """Of each kind of file the largest is copied: what can be read to its end there can be read in a smaller one."""
     kinds = {is_database(file): file for file in sorted(files, key=lambda file: file.stat().st_size)}
-    with tempfile.TemporaryDirectory(prefix="canary-") as folder:
-        for database, file in kinds.items():
-            copy = Path(folder) / file.name
-            shutil.copyfile(file, copy)
-            _put(copy, words, database=database)
+    for database, file in kinds.items():
+        with _copied(file) as (copy, connection):
+            if database:
+                # A journal would lie under a name.
+                connection.execute("PRAGMA journal_mode=memory")
+                connection.execute("CREATE TABLE canary (words TEXT)")
+                connection.execute("INSERT INTO canary VALUES (?)", (words,))
+            else:
+                copy.write(words.encode())
+            copy.seek(0)
             if not any(True for _ in scan(copy, needles, memory=memory)):
                 return False
-            copy.unlink()
     return True
 
 
-def _put(copy: Path, words: str, *, database: bool) -> None:
-    if not database:
-        with copy.open("ab") as end:
-            end.write(words.encode())
-        return
-    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=delete")
-        connection.execute("CREATE TABLE canary (words TEXT)")
-        connection.execute("INSERT INTO canary VALUES (?)", (words,))
+@contextmanager
+def _copied(file: Path) -> Iterator[tuple[io.RawIOBase, sqlite3.Connection]]:
+    """A copy that stands at its end, and SQLite's connection to it; a kill leaves nothing of it under any name.
+
+    SQLite opens files by name, so it does so, and the name goes, before anything is in the copy.
+    """
+    with ExitStack() as stack:
+        descriptor, name = tempfile.mkstemp(prefix="canary-")
+        stack.callback(Path(name).unlink, missing_ok=True)
+        copy = stack.enter_context(os.fdopen(descriptor, "r+b", buffering=0))
+        connection = stack.enter_context(closing(sqlite3.connect(name, isolation_level=None)))
+        with suppress(PermissionError):  # Windows does not let go of the name of an open file
+            Path(name).unlink()
+        with file.open("rb", buffering=0) as original:
+            shutil.copyfileobj(original, copy)
+        if is_database(file):
+            # As one without a log: the log, too, would lie under a name.
+            copy.seek(_VERSIONS)
+            copy.write(b"\1\1")
+            copy.seek(0, os.SEEK_END)
+        yield copy, connection

@@ -4,6 +4,7 @@ Nobody writes while it runs: logs are truncated first, the canary is put in, fou
 read once, from their first byte to their last.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,10 @@ class _Searcher:
             return IN_PLACE
         files = [file for file in place.files if file not in place.unreadable]
         bird = of_contents(self._needles.key, [self._needles.key.needles(of_text(self._words))])
-        found = self._reader.finds_in_copies(files, self._words, bird)
+        try:
+            found = self._reader.finds_in_copies(files, self._words, bird)
+        except sqlite3.DatabaseError as error:
+            return f"the canary cannot be put there: {error}"
         return ON_A_COPY if found else "the canary that was put there was not found"
 
     def _name(self, file: Path) -> str:

@@ -36,6 +36,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
+from cloud_stub.contract.extras import install
 from cloud_stub.errors import CloudError
 from cloud_stub.stores import address
 from cloud_stub.stores.sqlite import ErasureNotPhysical
@@ -194,9 +195,7 @@ def _create(url: URL, **options: Any) -> Engine:
     try:
         return create_engine(url.set(query=given), **options)
     except ImportError as error:
-        raise CloudError(
-            f"PostgreSQL needs the driver psycopg ({error}). Install it: pip install 'residual-echo[postgres]'"
-        ) from error
+        raise CloudError(f"PostgreSQL needs the driver psycopg ({error}). Install it: {install('postgres')}") from error
 
 
 def _engine(url: URL) -> Engine:

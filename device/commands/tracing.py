@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.tls import with_authority
 from cloud_stub.contract.trace import load, locate
 from device import trace
 from device.errors import EchoError
@@ -16,7 +17,7 @@ from device.errors import EchoError
 
 def record(options: argparse.Namespace) -> int:
     """Write what crosses the wire until Ctrl-C."""
-    address = _address(options.broker)
+    address = broker_address(options)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -39,7 +40,7 @@ def replay(options: argparse.Namespace) -> int:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("")
         count = trace.replay(
-            _address(options.broker),
+            broker_address(options),
             wanted,
             None if options.fast else options.speed,
             lambda done, whole: bar.update(task, completed=done, total=whole),
@@ -48,9 +49,10 @@ def replay(options: argparse.Namespace) -> int:
     return 0
 
 
-def _address(url: str) -> BrokerAddress:
+def broker_address(options: argparse.Namespace) -> BrokerAddress:
+    """`--broker` with `--ca-file`. Raises EchoError where that is no address."""
     try:
-        return BrokerAddress.parse(url)
+        return with_authority(BrokerAddress.parse(options.broker), options.ca_file)
     except ValueError as error:
         raise EchoError(str(error)) from error
 

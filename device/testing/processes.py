@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud_stub.contract.address import BrokerAddress
+from cloud_stub.contract.extras import install
 from device import cloud_process
 from device.cloud_process import Cloud
 from device.errors import EchoError
@@ -97,7 +98,7 @@ def embedded_broker() -> Iterator[str]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         address = process.stdout.readline().strip() if process.stdout else ""
         if not address:
-            raise EchoError("the embedded broker did not start. Is it there? pip install 'residual-echo[cloud]'")
+            raise EchoError(f"the embedded broker did not start. Is it there? {install('cloud')}")
         try:
             yield address
         finally:

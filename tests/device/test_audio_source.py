@@ -12,7 +12,7 @@ from device.errors import EchoError
 
 
 def heard(path: Path, tail_s: float = 0.0) -> NDArray[np.int16]:
-    return np.concatenate(list(Recording(path, tail_s)))
+    return np.concatenate(list(Recording(path, tail_s, lead_s=0)))
 
 
 def tone(hertz: float, seconds: float, rate: int) -> NDArray[np.float64]:
@@ -27,7 +27,7 @@ def test_a_recording_at_our_rate_comes_through_bit_for_bit(tmp_path: Path) -> No
 
 def test_blocks_are_20_ms_of_int16_and_the_last_is_filled_up(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.flac", np.full(BLOCK + 1, 77, np.int16), SAMPLE_RATE)
-    blocks = list(Recording(tmp_path / "a.flac", tail_s=0))
+    blocks = list(Recording(tmp_path / "a.flac", tail_s=0, lead_s=0))
     assert [(block.shape, block.dtype) for block in blocks] == [((320,), np.int16)] * 2
     assert blocks[1].tolist() == [77] + [0] * 319
 
@@ -51,7 +51,7 @@ def test_resampling_keeps_the_length(tmp_path_factory: pytest.TempPathFactory, r
     path = tmp_path_factory.mktemp("rates") / "a.wav"
     soundfile.write(path, np.zeros(frames, np.int16), rate)
     samples = frames * SAMPLE_RATE / rate
-    came = sum(block.size for block in Recording(path, tail_s=0))
+    came = sum(block.size for block in Recording(path, tail_s=0, lead_s=0))
     assert samples - 1 <= came < samples + 1 + BLOCK
 
 

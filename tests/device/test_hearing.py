@@ -1,6 +1,8 @@
 """Real Vosk on real sound: the requests that ship with the device, and people's recordings where they are."""
 
 import csv
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from device.hearing import Event, Hearing, Listening
 from device.speech_models import SpeechModel
 from device.transcriber import Transcriber
 from device.utterance import Heard, Mistaken, Utterance
+from tests.processes import missing
 
 Sound = NDArray[np.int16]
 
@@ -79,6 +82,23 @@ def test_every_request_that_ships_is_heard_word_for_word(model: SpeechModel, fil
     assert isinstance(heard, Heard)
     assert heard.transcript.text == said
     assert heard.transcript.text == " ".join(word.word for word in heard.transcript.words)
+
+
+def test_a_file_that_begins_with_the_wake_word_is_heard(model: SpeechModel, tmp_path: Path) -> None:
+    sound = request_sound("subscribe to amazon music unlimited")
+    (heard,) = requests(hear(model, sound))
+    soundfile.write(tmp_path / "cut.wav", sound[heard.wake.start :], SAMPLE_RATE)
+    assert texts(list(Hearing(model).hear(Recording(tmp_path / "cut.wav")))) == ["subscribe to amazon music unlimited"]
+
+
+@pytest.mark.parametrize("voice", ["en-us", "en-gb", "en-us+m7"])
+def test_a_plain_synthetic_voice_is_heard(model: SpeechModel, tmp_path: Path, voice: str) -> None:
+    program = shutil.which("espeak-ng")
+    if program is None:
+        missing("espeak-ng", "apt install espeak-ng")
+    file = tmp_path / "said.wav"
+    subprocess.run([str(program), "-v", voice, "-w", str(file), f"alexa {TIME}"], check=True)
+    assert texts(list(Hearing(model).hear(Recording(file)))) == [TIME]
 
 
 def test_swapping_the_sounds_swaps_what_is_heard(model: SpeechModel) -> None:

@@ -1,8 +1,12 @@
 """Downloads from a real HTTP server, whole and broken ones; what was downloaded hears."""
 
+import contextlib
 import hashlib
 import io
 import json
+import os
+import shutil
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,29 +23,40 @@ from device.model_download import download
 from device.official_models import OfficialModel
 from device.spoken_requests import FOLDER
 from device.utterance import Heard
-from tests.processes import echo_device, free_port
+from tests import forked
+from tests.processes import echo_device, free_port, until
 
 NAME = "vosk-model-small-en-test-0.1"
 
 
 class Site:
-    """What the server has: an address to its content, and how many bytes of it are sent before it hangs up."""
+    """What the server has: an address to its content, and how many bytes of it are sent before it hangs up.
+
+    Of what is held, whoever asks first gets half, and the rest when that is set.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.torn: dict[str, int] = {}
+        self.held: dict[str, threading.Event] = {}
         files = self.files
         torn = self.torn
+        held = self.held
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                content = files.get(self.path)
+                content, more = files.get(self.path), held.pop(self.path, None)
                 if content is None:
                     return self.send_error(404)
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content[: torn.get(self.path, len(content))])
+                half = len(content) // 2 if more else 0
+                self.wfile.write(content[:half])
+                if more:
+                    more.wait()
+                with contextlib.suppress(ConnectionError):  # who waited may be gone
+                    self.wfile.write(content[half : torn.get(self.path, len(content))])
                 return None
 
             def log_message(self, *_: object) -> None:
@@ -136,6 +151,25 @@ def test_a_torn_download_says_so_and_the_next_one_succeeds(site: Site, tmp_path:
     assert list(tmp_path.iterdir()) == []
     site.torn.clear()
     assert download(model, tmp_path, site.address).is_dir()
+
+
+def test_what_a_killed_download_left_is_cleared_by_the_next_and_what_a_running_one_needs_is_not(
+    site: Site, tmp_path: Path
+) -> None:
+    model = site.offer(archive())
+    more = site.held[f"/models/{NAME}.zip"] = threading.Event()
+    command = [sys.executable, "-m", "device", "models", "download", NAME, "--online", "--site", site.address]
+    running = forked.Popen(command, env=os.environ | {"VOSK_MODEL_PATH": str(tmp_path)})
+    (begun,) = until(lambda: list(tmp_path.glob(".download-*/archive.zip")), "the download")
+    place = download(model, tmp_path, site.address)
+    assert set(tmp_path.iterdir()) == {begun.parent, place}
+    running.kill()
+    running.wait()
+    more.set()
+    assert begun.exists()
+    shutil.rmtree(place)
+    download(model, tmp_path, site.address)
+    assert list(tmp_path.iterdir()) == [place]
 
 
 @pytest.mark.parametrize("changed", [{"md5": "0" * 32}, {"md5": "", "size": 17}])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from cloud_stub.contract.extras import install
 from tests.fuzz.mutations import TOKENS
 from tests.fuzz.seeds import CORPUS
 
@@ -88,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("name a TARGET, or --all")
     if atheris_missing():
         print(
-            "atheris is not installed: pip install 'residual-echo[fuzz]'. It has wheels for Linux on x86-64.",
+            f"atheris is not installed: {install('fuzz')}. It has wheels for Linux on x86-64.",
             file=sys.stderr,
         )
         return 2

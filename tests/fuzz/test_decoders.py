@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from cloud_stub.contract.extras import install
 from tests.fuzz import run, seeds
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import TARGETS, Target
@@ -93,7 +94,7 @@ def test_nothing_near_what_is_good_breaks_a_decoder(name: str) -> None:
 
 def test_a_crash_is_reported_with_the_input_that_repeats_it(tmp_path: Path) -> None:
     if run.atheris_missing():
-        missing("atheris", "pip install 'residual-echo[fuzz]'")
+        missing("atheris", install("fuzz"))
     result = run.fuzz("broken", seconds=60, folder=tmp_path)
     assert result.crashes
     assert b"!" in result.crashes[0].read_bytes()
@@ -111,7 +112,7 @@ def test_without_atheris_the_command_says_how_to_get_it(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", TARGETS)
 def test_coverage_guided_fuzzing_finds_nothing_either(name: str, tmp_path: Path) -> None:
     if run.atheris_missing():
-        missing("atheris", "pip install 'residual-echo[fuzz]'")
+        missing("atheris", install("fuzz"))
     result = run.fuzz(name, seconds=60 * MINUTES, folder=tmp_path)
     assert result.runs > 0, result.said
     assert result.crashes == [], result.said

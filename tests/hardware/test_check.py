@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from device.cli import main
 from device.doctor import Finding
 from device.pins import PARTS
 from device.settings import Settings
@@ -55,12 +56,36 @@ def test_every_light_is_lit_by_itself_and_both_buttons_are_asked_for(pi: Board) 
     assert [change.state for change in led.states] == [0, 1, 0]
     shown = [read_apa102(message) for message in pi.wire.messages]
     white, dark = (64, 64, 64), (0, 0, 0)
-    assert shown[:12] == [[white if light == lit else dark for light in range(12)] for lit in range(12)]
-    assert shown[12:] == [[colour] * 12 for colour in ((64, 0, 0), (0, 64, 0), (0, 0, 64), dark)]
+    assert shown[0] == [dark] * 12, "what a device that was killed left lit"
+    assert shown[1:13] == [[white if light == lit else dark for light in range(12)] for lit in range(12)]
+    assert shown[13:] == [[colour] * 12 for colour in ((64, 0, 0), (0, 64, 0), (0, 0, 64), dark)]
     assert "press    the action button (GPIO 17, pin 11), within 30 s" in tell.told
     assert "press    the mute button (GPIO 27, pin 13), within 30 s" in tell.told
     assert pi.released(*(part.default for part in PARTS.values()))
     assert pi.wire.closed
+
+
+def test_before_anything_is_lit_all_is_dark(pi: Board) -> None:
+    seen: list[list[bytes]] = []
+    findings(NOTHING, lambda _: seen.append(list(pi.wire.messages)), seconds=0.01)
+    assert [read_apa102(message) for message in seen[0]] == [[(0, 0, 0)] * 12]
+
+
+@pytest.mark.parametrize("kind", ["apa102", "leds"])
+def test_it_only_makes_all_dark_where_it_is_told_to(pi: Board, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "device.toml"
+    file.write_text(f'panel = "{kind}"\n')
+    pi.pin(LED).clear_states()
+    assert main(["hardware-check", "--dark", "--config", str(file)]) == 0
+    assert all(read_apa102(message) == [(0, 0, 0)] * 12 for message in pi.wire.messages)
+    assert bool(pi.wire.messages) == (kind == "apa102")
+    assert not any(change.state for change in pi.pin(LED).states)
+    assert pi.released(*(part.default for part in PARTS.values()))
+
+
+def test_where_there_is_no_panel_nothing_is_to_be_made_dark(tmp_path: Path) -> None:
+    (tmp_path / "device.toml").write_text("")
+    assert main(["hardware-check", "--dark", "--config", str(tmp_path / "device.toml")]) == 0
 
 
 def test_three_leds_are_lit_one_after_the_other(pi: Board) -> None:

@@ -16,6 +16,7 @@ from tests.processes import missing
 
 HARDWARE = Path(__file__).parents[2] / "hardware"
 INSTALLER = HARDWARE / "install.sh"
+DARK = "/opt/residual-echo/device/bin/echo-device hardware-check --dark --config /etc/residual-echo/device.toml"
 UNITS = sorted((HARDWARE / "units").glob("*.service"))
 
 #: What no device alone may bring: the cloud's libraries, a web framework, a database driver, a learning framework.
@@ -107,7 +108,7 @@ def test_systemd_takes_each_unit(systemd_analyze: str, unit: Path, tmp_path: Pat
     copy = tmp_path / unit.name
     text = unit.read_text("utf-8")
     (program,) = re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE)
-    copy.write_text(text.replace(program, shutil.which("true") or "", 1), "utf-8")
+    copy.write_text(text.replace(program, shutil.which("true") or ""), "utf-8")
     done = subprocess.run(
         [systemd_analyze, "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False
     )
@@ -131,6 +132,9 @@ def test_no_unit_leaves_memory_in_a_file(unit: Path) -> None:
     assert f"StateDirectory={unit.stem}" in lines
     if "mosquitto" not in unit.read_text("utf-8").split("ExecStart=")[1].split()[0]:
         assert "WatchdogSignal=SIGKILL" in lines
+    if "echo-device run" in unit.read_text("utf-8"):
+        # Killed, the device leaves the ring as it was.
+        assert f"ExecStopPost=-{DARK}" in lines
 
 
 def test_the_device_alone_needs_no_web_framework_no_database_driver_and_no_torch() -> None:
@@ -172,4 +176,4 @@ def test_a_fresh_environment_gets_the_device_and_nothing_else(tmp_path: Path) ->
     assert "listen to the microphone" in shown.stdout
     cloud = subprocess.run([tmp_path / "new/bin/echo-device", "demo"], capture_output=True, text=True, check=False)
     assert (cloud.returncode, cloud.stderr.count("\n")) == (2, 1), cloud.stderr
-    assert "pip install 'residual-echo[cloud]'" in cloud.stderr
+    assert "pip install '.[cloud]', in the folder with the sources" in cloud.stderr

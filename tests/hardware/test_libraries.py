@@ -62,7 +62,7 @@ def test_a_panel_is_closed_however_its_use_ends(pi: Board) -> None:
 
 def test_without_the_extra_one_line_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gpiozero", None)
-    with pytest.raises(EchoError, match=r"^gpiozero is not installed.* Run: pip install 'residual-echo\[hardware\]'$"):
+    with pytest.raises(EchoError, match=r"^gpiozero is not installed.* Run: pip install '.+\[hardware\]'$"):
         GpioPanel(Settings(panel="leds"))
 
 

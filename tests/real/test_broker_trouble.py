@@ -24,7 +24,7 @@ from device.spoken_requests import FOLDER
 from device.tls import Tls
 from device.uplink import Uplink
 from tests.device.test_outbox import said
-from tests.processes import asked, cloud, echo_device, free_port, missing, mosquitto, start_mosquitto, until
+from tests.processes import asked, cloud, cloud_stub, echo_device, free_port, missing, mosquitto, start_mosquitto, until
 
 TIME = FOLDER / "01_alarm.flac"
 
@@ -86,6 +86,37 @@ def test_wrong_ca_says_which_certificate_to_give(tmp_path: Path) -> None:
         uplink.connect(must=True)
         uplink.close()
         outbox.close()
+
+
+def test_cloud_and_device_trust_an_authority_of_ones_own_by_option_and_by_environment(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with tls_broker(tmp_path / "broker") as (broker, ours):
+        option, environment = ("--ca-file", ours.file), {"RESIDUAL_ECHO_CA_FILE": str(ours.file)}
+        address, folder = ("--broker", broker), ("--data", data)
+        with cloud(data, *map(str, option), broker=broker):
+            assert echo_device("hear", TIME, *address, *option, *folder).returncode == 0
+            for command in (["replay", "walnut", "--fast"], ["fleet", "--devices", "1", "--interactions", "1"]):
+                for how, given in ((option, {}), ((), environment)):
+                    done = echo_device(*command, *address, *how, **given)
+                    assert done.returncode == 0, done.stderr
+            until(lambda: asked("status", *folder)["interactions"] > 2, "what was replayed")
+            places = asked("residue", *folder, *address, *option)["places"]
+        assert "broker/retained messages" in {place["place"] for place in places}
+        for command in ("serve", "residue"):
+            text = complaint(cloud_stub(command, *folder, *address))
+            assert "does not prove who it is: " in text
+            assert "Give the certificate of the authority that signed its own with --ca-file" in text
+
+
+def test_a_file_that_is_no_authoritys_is_named_by_the_cloud_too(tmp_path: Path) -> None:
+    given = ("--data", tmp_path, "--broker")
+    for command in ("serve", "residue"):
+        for broker, file, says in (
+            ("mqtts://127.0.0.1:9", "/none.pem", "there is no file /none.pem"),
+            ("mqtts://127.0.0.1:9", __file__, "is no certificate of an authority"),
+            ("mqtt://127.0.0.1:9", __file__, "is without TLS. Write mqtts://127.0.0.1"),
+        ):
+            assert says in complaint(cloud_stub(command, *given, broker, "--ca-file", file))
 
 
 def test_a_broker_that_wants_a_certificate_takes_ours_and_says_so_without(tmp_path: Path) -> None:

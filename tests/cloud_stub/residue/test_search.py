@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 
+from cloud_stub import accounts
+from cloud_stub.batch import Incoming
 from cloud_stub.contract.messages import new_id, rfc3339
+from cloud_stub.house import House
 from cloud_stub.residue import witness
 from cloud_stub.residue.places import places
 from cloud_stub.residue.search import search
 from cloud_stub.residue.witness import Witness
 from cloud_stub.retention.scopes import Scope
 from cloud_stub.stores import sqlite
-from tests.cloud_stub.house import Neighbourhood, ago, flac, neighbourhood
+from cloud_stub.stores.tables import quarantine
+from tests.cloud_stub.house import Neighbourhood, ago, flac, neighbourhood, sealed
 from tests.processes import cloud_stub
 
 SECRET = "remember that the spare key lies under the blue flower pot"
@@ -253,6 +257,51 @@ def test_a_backups_key_that_was_kept_is_residue(data: Path) -> None:
     assert code == 1
     assert {finding["file"] for finding in findings(report, explained=False)} <= backup
     assert all("its key exists" in finding["where"] for finding in findings(report, explained=False))
+
+
+@pytest.mark.parametrize("policy", ["erase-everything", "sealed"])
+def test_a_device_that_was_only_ever_refused_is_named_and_nothing_is_proved_meanwhile(data: Path, policy: str) -> None:
+    if policy == "sealed":
+        policy = sealed(data.parent, "erase-everything")
+    (data / "devices" / "kitchen").mkdir(parents=True)
+    (data / "devices" / "kitchen" / "outbox.db").write_bytes(b"searched")
+    with neighbourhood(data, policy) as cloud:
+        for device, account in (("kitchen", "household"), ("cellar", "others")):
+            register(cloud.house, device, account)
+        secret = cloud.say(SECRET)
+        erase(cloud, secret)
+        deliver(cloud)
+        cloud.say(OTHER, device="attic")
+        # Refused too, but another household's.
+        cloud.ingest.handle([Incoming("echo/v1/cellar/event/nonsense", b"")])
+        deliver(cloud)
+    for _ in range(2):  # as the witness has forgotten nothing, it finds the same again
+        _, report = residue(data, secret)
+        assert [limit for limit in report["limits"] if "attic" in limit]
+        assert not [limit for limit in report["limits"] if "cellar" in limit]
+    with neighbourhood(data, policy) as cloud, cloud.house.stores.write() as connection:
+        cloud.house.keys.seal.erase(connection, quarantine, quarantine.c.id != "")
+    _, report = residue(data, secret)
+    assert not [limit for limit in report["limits"] if "attic" in limit]
+    done = cloud_stub("residue", secret, "--data", data)
+    assert "has no fingerprint" in done.stderr, "every place was searched: the witness has forgotten"
+
+
+def register(house: House, device: str, account: str) -> None:
+    with house.stores.write() as connection:
+        accounts.register(connection, house.clock, device, account, child=False)
+
+
+def test_a_damaged_database_proves_nothing_and_stops_no_search(data: Path) -> None:
+    secret = told(data, "erase-everything")
+    damaged = data / "devices" / "kitchen" / "outbox.db"
+    damaged.parent.mkdir(parents=True)
+    for content, code, verdict in (("", 0, "not inspectable"), (SECRET, 1, "residue UNEXPLAINED")):
+        damaged.write_bytes(b"SQLite format 3\0" + content.encode() + b"?" * 5000)
+        done, report = residue(data, secret)
+        (place,) = [place for place in report["places"] if place["place"] == "devices/kitchen"]
+        assert (done, place["verdict"]) == (code, verdict)
+        assert place["proof"] == "the canary cannot be put there: file is not a database"
 
 
 def test_a_folder_that_cannot_be_listed_is_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
