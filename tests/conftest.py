@@ -1,5 +1,6 @@
 """What several rooms' tests need."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -59,6 +60,11 @@ def recordings() -> Path:
 def pytest_xdist_auto_num_workers() -> int:
     """As many as there are processors, and some more: a good part of the tests wait, for disks and for each other."""
     return (os.cpu_count() or 1) + 2
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: nobody need look through it for garbage, again and again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
