@@ -25,7 +25,6 @@ statements.share()
 
 #: The files that take longest, from the longest on: none of them shall be the last one that runs.
 LONGEST = (
-    "tests/real/test_toy_model.py",
     "tests/cloud_stub/test_retention_properties.py",
     "tests/test_plugin.py",
     "tests/faults/test_kill_cloud.py",
