@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo run test readme check soak bench model screenshots clean
+.PHONY: demo run test builds readme check soak bench model screenshots clean
 
 demo: .venv/cloud
 	$(BIN)/echo-device demo
@@ -16,6 +16,11 @@ run: .venv/cloud
 
 test: .venv/test
 	$(BIN)/python -m pytest
+
+# What makes a thing and looks at what was made: a speech model of three words, trained from nothing, and what pip would
+# install on a Raspberry Pi. Seldom broken, and long.
+builds: .venv/test
+	$(BIN)/python -m pytest -m "builds and not soak" --dist load
 
 # Runs every command of the README and of the talk, and compares what the README shows with what they print.
 readme: .venv/test

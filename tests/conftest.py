@@ -1,5 +1,6 @@
 """What several rooms' tests need."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -24,23 +25,33 @@ statements.share()
 
 #: The files that take longest, from the longest on: none of them shall be the last one that runs.
 LONGEST = (
-    "tests/real/test_toy_model.py",
     "tests/cloud_stub/test_retention_properties.py",
-    "tests/test_plugin.py",
     "tests/faults/test_kill_cloud.py",
     "tests/real/test_postgres.py",
+    "tests/cloud_stub/residue/test_search.py",
+    "tests/cloud_stub/test_stores.py",
     "tests/browser/test_page_for_everybody.py",
-    "tests/test_demo.py",
-    "tests/test_walnut.py",
-    "tests/browser/test_rooms.py",
-    "tests/test_residue.py",
-    "tests/faults/test_crash_copy.py",
+    "tests/test_plugin.py",
     "tests/real/test_postgres_properties.py",
+    "tests/real/test_postgres_parity.py",
+    "tests/real/test_postgres_stores.py",
+    "tests/cloud_stub/test_backups.py",
+    "tests/test_facts.py",
     "tests/faults/test_cut_off.py",
-    "tests/real/test_fsync.py",
+    "tests/browser/test_rooms.py",
+    "tests/faults/test_crash_copy.py",
+    "tests/test_residue.py",
     "tests/faults/test_fleet.py",
+    "tests/real/test_device_residue.py",
+    "tests/real/test_fsync.py",
+    "tests/device/test_hearing.py",
+    "tests/test_demo.py",
     "tests/faults/test_cloud_in_trouble.py",
+    "tests/test_walnut.py",
+    "tests/cloud_stub/answers/test_claims.py",
+    "tests/cloud_stub/test_sealing.py",
     "tests/real/test_capture.py",
+    "tests/device/test_listening.py",
 )
 
 # What it asserts is part of a test.
@@ -59,6 +70,11 @@ def recordings() -> Path:
 def pytest_xdist_auto_num_workers() -> int:
     """As many as there are processors, and some more: a good part of the tests wait, for disks and for each other."""
     return (os.cpu_count() or 1) + 2
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: nobody need look through it for garbage, again and again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,6 +2,8 @@
 
 Hundreds of commands are run by the tests, and most take less time than Python takes to start and to load SQLAlchemy.
 `Popen` and `run` are used as those of the standard library's subprocess, to which they leave every other command.
+What starts our programs for others - `echo-device demo`, the fixtures of the pytest plugin - does so by forking too,
+after `use()`. `make soak` and `make readme` start them as people do.
 """
 
 import atexit
@@ -16,10 +18,13 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess, TimeoutExpired
 from typing import IO, Any
+
+from device import cloud_process
+from device.testing import processes
 
 __all__ = ["DEVNULL", "PIPE", "CompletedProcess", "Popen", "TimeoutExpired", "run"]
 
@@ -42,6 +47,9 @@ OURS = ("cloud_stub", "device", "tests.faults.")
 
 #: What is for Python itself, or for the loader, must be there as they start.
 STARTERS = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
+
+#: In the environment: the server that a test's processes are forked from, for a run of pytest that the test starts.
+SERVER = "ECHO_TESTS_FORK_SERVER"
 
 _context = multiprocessing.get_context("forkserver") if hasattr(os, "fork") else None
 
@@ -132,7 +140,7 @@ class Forked:
                     descriptor = given.fileno()
                 handed.append(_Handed(descriptor))
             assert _context is not None
-            _context.set_forkserver_preload(PRELOADED)
+            have_a_server()
             self._process = _context.Process(
                 target=_work, args=(self.args[2:], dict(env or os.environ), str(cwd or Path.cwd()), handed)
             )
@@ -200,6 +208,32 @@ class _Handed:
 
 def _taken(descriptor: Any) -> int:
     return int(descriptor.detach())
+
+
+def use() -> None:
+    """From now on, what starts our programs for people forks them; in the processes that are forked from here too."""
+    for module in (cloud_process, processes):
+        module.subprocess = sys.modules[__name__]  # type: ignore[attr-defined]
+
+
+def have_a_server() -> None:
+    """One for all: what is forked, and a run of pytest that a test starts, fork from the server that is there already.
+
+    A server of their own would take longer to load than most of them live. The standard library means to let what is
+    forked use its parent's, and does not notice that there is one.
+    """
+    server = forkserver._forkserver  # type: ignore[attr-defined]
+    if server._forkserver_address is None and (given := os.environ.get(SERVER)):
+        server._forkserver_address = given
+        # It is handed on for the server to live as long as whoever holds it; whoever started the server holds that.
+        server._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)
+    if server._forkserver_address is None:
+        forkserver.set_forkserver_preload(PRELOADED)
+        forkserver.ensure_running()
+        if not getattr(server, "_forkserver_authkey", None):  # newer Pythons let nobody in who was not told a secret
+            os.environ[SERVER] = server._forkserver_address
+    elif server._forkserver_pid is None:
+        server.ensure_running = lambda: None
 
 
 def _work(arguments: list[str], environment: dict[str, str], folder: str, descriptors: list[int]) -> None:

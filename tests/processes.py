@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from device import cloud_process
 from device.cloud_process import Cloud
 from device.testing import processes
 from device.testing.processes import PATIENCE_S, cloud, free_port, listens, until
@@ -18,9 +17,7 @@ from tests import forked
 
 __all__ = ["PATIENCE_S", "Cloud", "cloud", "free_port", "listens", "until"]
 
-# What starts our programs for people who test against them starts them here as the rest of our tests do.
-for module in (cloud_process, processes):
-    module.subprocess = forked
+forked.use()
 
 REQUIRE_ALL = os.environ.get("RESIDUAL_ECHO_REQUIRE_ALL") == "1"
 

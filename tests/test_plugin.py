@@ -8,17 +8,29 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
+from tests.soak import SOAK
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("test_*.py"))
 
 
-def run(folder: Path, *arguments: str | Path, **files: str) -> "subprocess.CompletedProcess[str]":
-    """pytest in that folder, on files written there; a warning is an error, a marker must be known."""
+def run(
+    folder: Path, *arguments: str | Path, forking: bool = not SOAK, **files: str
+) -> "subprocess.CompletedProcess[str]":
+    """pytest in that folder, on files written there; a warning is an error, a marker must be known.
+
+    Most of its time would go into starting our programs: unless told otherwise they are forked, but in the long run.
+    """
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
     (folder / "pytest.ini").touch()
     # A stranger need not have what our tests have besides.
-    others = [f"-pno:{name}" for name in ("anyio", "hypothesispytest", "schemathesis", "xdist")]
+    others = []
+    if forking:
+        forked.have_a_server()
+        others = ["-ptests.forking"]
+    others += [f"-pno:{name}" for name in ("anyio", "hypothesispytest", "schemathesis", "xdist")]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-W", "error", "--strict-markers", "-q", *others, *map(str, arguments)],
         cwd=folder,
@@ -32,6 +44,7 @@ def run(folder: Path, *arguments: str | Path, **files: str) -> "subprocess.Compl
 def test_a_run_that_does_not_use_it_imports_none_of_what_it_needs(tmp_path: Path) -> None:
     done = run(
         tmp_path,
+        forking=False,
         test_mine="""
 import sys
 
@@ -41,14 +54,14 @@ def test_mine(pytestconfig):
     assert not ours & set(sys.modules)
 """,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.timeout(300)
 def test_the_examples_pass(tmp_path: Path) -> None:
     assert len(EXAMPLES) == 3
     done = run(tmp_path, **{file.stem: file.read_text() for file in EXAMPLES})
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^9 passed", done.stdout, re.MULTILINE), done.stdout
 
 
@@ -58,7 +71,7 @@ def test_the_tests_in_the_readme_pass_on_the_embedded_broker_too(tmp_path: Path)
     readme = (ROOT / "README.md").read_text("utf-8")
     (shown,) = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     done = run(tmp_path, "--echo-broker", "embedded", test_shown=shown)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "4 passed" in done.stdout
 
 
@@ -94,7 +107,7 @@ def test_a_marker_is_over_the_command_line_and_that_over_the_ini_file(
 ) -> None:
     (tmp_path / "given.ini").write_text(f"[pytest]\n{ini}\n")
     done = run(tmp_path, "-c", "given.ini", *options, test_choices=CHOICES.format(plain=plain))
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -153,12 +166,13 @@ def test_settings(echo, make_echo):
     assert echo.errors == []
 """,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_cloud_that_was_killed_is_started_again_and_takes_what_waited(tmp_path: Path) -> None:
     done = run(
         tmp_path,
+        forking=False,
         test_outage="""
 from device.testing.processes import until
 
@@ -172,7 +186,7 @@ def test_outage(echo, cloud):
     assert len(cloud.history()) == 2
 """,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_device_has_the_time_of_the_simulated_clock_from_its_first_word_on(tmp_path: Path) -> None:
@@ -180,15 +194,17 @@ def test_a_device_has_the_time_of_the_simulated_clock_from_its_first_word_on(tmp
         tmp_path,
         test_clock="""
 import pytest
+from device.testing.processes import until
 
 @pytest.mark.echo(clock="2199-03-01T07:30:00Z")
 def test_clock(echo, cloud):
     assert echo.say("what time is it").interaction.at.isoformat().startswith("2199-03-01T07:30:00")
     cloud.advance("PT1H")
+    until(lambda: not cloud.ask("status")["untold"], "the device to be told the time")
     assert echo.say("what time is it").interaction.at.isoformat().startswith("2199-03-01T08:30:00")
 """,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_error_is_waited_for_once_in_the_order_of_the_errors(tmp_path: Path) -> None:
@@ -207,4 +223,4 @@ def test_errors(echo):
         echo.wait_for_error(patience_s=0)
 """,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr

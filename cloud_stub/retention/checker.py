@@ -144,11 +144,10 @@ def _third_party_problems(entry: dict[str, Any]) -> Iterator[str]:
 
 def _idle_problems(entry: dict[str, Any]) -> Iterator[str]:
     """What a rule promises that nothing carries out."""
-    action = entry.get("action")
+    action, stores, kinds = entry.get("action"), names(entry.get("store")), names(entry.get("kind"))
     for store, kind in tables.kinds():
         theirs = store.startswith("third_parties/") and action == "ask"
-        named = _named((store, kind), names(entry.get("store")), names(entry.get("kind")))
-        if not named or not (theirs or (store, kind) in tables.WORKINGS):
+        if not _named((store, kind), stores, kinds) or not (theirs or (store, kind) in tables.WORKINGS):
             continue
         for trigger in set(names(entry.get("trigger"))) & set(get_args(Trigger)):
             can = (_ASKED if theirs else _WORKINGS[kind]).get(trigger)

@@ -124,7 +124,7 @@ def make_echo(
             if chosen(request, "clock") not in {"system", "simulated"}:
                 # It would learn only with its first answer that it is another time.
                 cloud.ask("advance", "PT0S", "--device", name)
-                cloud.settle()
+                processes.until(made.knows_the_time, f"the device {name} to be told the time")
             return made
 
         yield make

@@ -11,20 +11,21 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import DIRECTIVES, ROOT, Directive, Interaction, Speak, decode
+from cloud_stub.contract.messages import DIRECTIVES, ROOT, Clock, Directive, Interaction, Speak, decode
 from device.errors import EchoError
 from device.exchange import Exchange
 from device.testing.processes import PATIENCE_S, until
 
 
 class RemoteEcho:
-    """`states`, `errors`, `interactions` (as JSON) and `directives` in the order in which they crossed the wire."""
+    """`states`, `errors`, `interactions`, `confirms` (as JSON), `directives`: each in the order of the wire."""
 
     def __init__(self, client: mqtt.Client, device: str) -> None:
         self.device = device
         self.states: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
         self.interactions: list[dict[str, Any]] = []
+        self.confirms: list[dict[str, Any]] = []
         self.directives: list[Directive] = []
         self._client = client
         self._waited_for = 0
@@ -94,6 +95,11 @@ class RemoteEcho:
         """Whether the last state says so."""
         return bool(self.states) and bool(self.states[-1]["connection"] == "online")
 
+    def knows_the_time(self) -> bool:
+        """Whether the device has confirmed the last time that the cloud has told it."""
+        told = [each.id for each in self.directives if isinstance(each, Clock)]
+        return bool(told) and any(told[-1] in each["directives"] for each in self.confirms)
+
     def _heard(self, command: str, payload: bytes | dict[str, Any], patience_s: float) -> Exchange:
         self._waited_for, complaints = len(self._said()), len(self.errors)
         self.command(command, payload)
@@ -139,7 +145,13 @@ class RemoteEcho:
             self._keep(room, name, message.payload)
 
     def _keep(self, room: str, name: str, payload: bytes | bytearray) -> None:
-        place = {"state": self.states, "error": self.errors, "interaction": self.interactions}.get(name)
+        places = {
+            "state": self.states,
+            "error": self.errors,
+            "interaction": self.interactions,
+            "confirm": self.confirms,
+        }
+        place = places.get(name)
         if place is not None and room != "control":
             place.append(json.loads(payload))
         elif room == "directive" and name in DIRECTIVES:
@@ -164,3 +176,5 @@ def remote(broker: str, device: str = "kitchen") -> Iterator[RemoteEcho]:
     finally:
         client.disconnect()
         client.loop_stop()
+        # It closes its last sockets when nobody refers to it any more; found by the garbage collector, they would warn.
+        client.on_connect = client.on_subscribe = client.on_message = None

@@ -66,7 +66,10 @@ AMAZON = text_of("amazon-2019")
 
 #: (policy, rule number) of every rule that ships; a policy based on another has none of its own.
 RULES = [
-    (name, rule.number) for name in policy.names() for rule in policy.load(name).rules if not policy.load(name).based_on
+    (loaded.name, rule.number)
+    for loaded in map(policy.load, policy.names())
+    for rule in loaded.rules
+    if not loaded.based_on
 ]
 
 

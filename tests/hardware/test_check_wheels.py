@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.builds
+
 SCRIPT = Path(__file__).parents[2] / "hardware/check_wheels.py"
 
 

@@ -82,7 +82,7 @@ def postgres() -> Iterator[Server]:
         locale = ["--encoding", "UTF8", "--locale", "C", "--locale-provider", "icu", "--icu-locale", "en-US"]
         login = ["--auth", "scram-sha-256", "--username", "postgres", "--pwfile", folder / "password"]
         made = subprocess.run(
-            [programs / "initdb", "-D", folder / "data", *locale, *login],
+            [programs / "initdb", "--no-sync", "-D", folder / "data", *locale, *login],
             capture_output=True,
             text=True,
             check=False,

@@ -17,7 +17,8 @@ from device.model_building.evaluate import transcribe, word_errors
 from device.model_building.recipe import Recipe
 from tests.processes import missing
 
-pytestmark = pytest.mark.timeout(300)  # seconds; a third of a minute each where the machine is idle
+# A third of a minute each where the machine is idle.
+pytestmark = [pytest.mark.builds, pytest.mark.timeout(300)]
 
 TOY = Path(__file__).parent.parent / "device" / "toy"
 NEEDED = {
