@@ -42,6 +42,8 @@ class Cloud:
     def __init__(self, begin: "Callable[[], subprocess.Popen[str]]", data: Path) -> None:
         """`begin` starts one, whose first line on standard output will say that it is ready."""
         self._begin, self.data = begin, data
+        self.confirmed: dict[str, Callable[[str], bool]] = {}
+        """By device: whether it has confirmed that directive, or is away."""
         self.start()
 
     def start(self) -> None:
@@ -79,22 +81,31 @@ class Cloud:
         found: dict[str, Any] = self.ask("residue", "--phrase", phrase)
         return found
 
-    def advance(self, period: str) -> None:
-        """Set the simulated clock forward by an ISO 8601 period, and let everything that falls due happen."""
-        self.ask("advance", period)
+    def advance(self, period: str, *silent: str) -> None:
+        """Set the simulated clock forward by an ISO 8601 period, and let everything that falls due happen.
+
+        Devices that have said something are told the time, and the `silent` ones; those of `confirmed` know it then.
+        """
+        told = self.ask("advance", period, *(part for name in silent for part in ("--device", name)))["told"]
         self.settle()
+        here = {name: directive for name, directive in told.items() if name in self.confirmed}
+        self._wait(lambda: all(self.confirmed[name](directive) for name, directive in here.items()), SETTLE_S)
 
     def settle(self, patience_s: float = SETTLE_S) -> None:
         """Wait until nothing is on its way any more: devices and third parties have answered, or are silent.
 
         Raises EchoError after `patience_s` seconds in vain.
         """
+        self._wait(lambda: not self.ask("status")["outgoing"], patience_s)
+
+    def _wait(self, done: Callable[[], bool], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
-        while self.ask("status")["outgoing"]:
+        while not done():
             if time.monotonic() > deadline:
                 raise EchoError(
                     f"messages of the cloud stay unconfirmed for {patience_s:.0f} s. Is the device running?"
                 )
+            time.sleep(0.01)
 
     def kill(self) -> None:
         """End the process at once, as a power cut would; start() starts another."""

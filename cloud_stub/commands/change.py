@@ -105,11 +105,11 @@ def advance(options: argparse.Namespace) -> int:
                 if not re.match(DEVICE_PATTERN, name) or name not in owners:
                     raise CloudError(f"{name!r} is no device here. Register it: cloud-stub register NAME")
             named = [(account, name) for name, account in owners.items()]
-            device_copies.tell_time(connection, house.keys.seal, house.clock.shown(), *named)
+            told = device_copies.tell_time(connection, house.keys.seal, house.clock.shown(), *named)
         swept = wishes.sweeper(house).sweep()
         now = rfc3339(house.clock.now())
     if options.json:
-        print_json({"now": now, "swept": swept})
+        print_json({"now": now, "swept": swept, "told": told})
     else:
         print(f"it is {now}; {swept} records fell due")
     return 0

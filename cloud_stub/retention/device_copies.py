@@ -50,9 +50,11 @@ def forget_fields(
         _tell(connection, seal, table, and_(where, table.c.about.is_not(None)), "about", now)
 
 
-def tell_time(connection: Connection, seal: Seal, now: datetime, *others: tuple[str, str]) -> None:
+def tell_time(connection: Connection, seal: Seal, now: datetime, *others: tuple[str, str]) -> dict[str, str]:
     """A simulated clock was set forward: tell every device that is registered, or has something that will ring, or
     said something that is still here; and `others`, by account and name. Any other is told when it speaks.
+
+    Returns the ids of the directives, by device.
     """
     told_of = (*ALERTS, RECORDS["primary", "transcript"])
     known = union(
@@ -64,6 +66,7 @@ def tell_time(connection: Connection, seal: Seal, now: datetime, *others: tuple[
     rows = [_row(account, name, Clock(id=new_id(), now=now), now) for account, name in mine]
     if rows:
         seal.insert(connection, directive, rows)
+    return {name: row["id"] for (_, name), row in zip(mine, rows, strict=True)}
 
 
 def _tell(

@@ -11,7 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import DIRECTIVES, ROOT, Clock, Directive, Interaction, Speak, decode
+from cloud_stub.contract.messages import DIRECTIVES, ROOT, Directive, Interaction, Speak, decode
 from device.errors import EchoError
 from device.exchange import Exchange
 from device.testing.processes import PATIENCE_S, until
@@ -95,10 +95,9 @@ class RemoteEcho:
         """Whether the last state says so."""
         return bool(self.states) and bool(self.states[-1]["connection"] == "online")
 
-    def knows_the_time(self) -> bool:
-        """Whether the device has confirmed the last time that the cloud has told it."""
-        told = [each.id for each in self.directives if isinstance(each, Clock)]
-        return bool(told) and any(told[-1] in each["directives"] for each in self.confirms)
+    def has_confirmed(self, directive: str) -> bool:
+        """Whether the device is away, or has confirmed that it did what the directive of that id says."""
+        return not self.is_online() or any(directive in each["directives"] for each in self.confirms)
 
     def _heard(self, command: str, payload: bytes | dict[str, Any], patience_s: float) -> Exchange:
         self._waited_for, complaints = len(self._said()), len(self.errors)
