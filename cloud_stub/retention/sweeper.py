@@ -7,7 +7,7 @@ is found. Each chunk is one short transaction, written to the ledger before it i
 import time
 from collections.abc import Iterator
 
-from sqlalchemy import LargeBinary, Table, and_, delete, exists, select
+from sqlalchemy import Connection, LargeBinary, Table, and_, delete, exists, select
 
 from cloud_stub.contract.messages import new_id, rfc3339
 from cloud_stub.retention import acts, household, ledger
@@ -101,16 +101,12 @@ class Sweeper:
         """A chunk of the rows that are due in the accounts from `start` on: how many, and where the next begins."""
         now = self._clock.now()
         before, limit = job.before(now), self._limit(job.table, job.rule)
+        with self._stores.read() as connection:
+            rows, end = _found(connection, job, start, before, limit)
+        if not rows:  # as nearly always: nobody who wants to write has to wait for that
+            return 0, end
         with self._stores.write() as connection:
-            found = connection.execute(
-                job.searches[connection.dialect.name], {"start": start, "before": before, "limit": limit + 1}
-            ).all()
-            end = found[-1][0]
-            rows = [row for row in found if row[1] is not None]
-            if len(found) > limit:
-                # The last account may have more: it is the next chunk's, unless it fills one by itself.
-                rows = [row for row in rows if row[0] != end]
-                rows = rows or list(connection.execute(job.subjects(end, before, limit)))
+            rows, end = _found(connection, job, start, before, limit)
             if rows:
                 decision = Decision(
                     trigger=job.trigger,
@@ -190,8 +186,12 @@ class Sweeper:
                 continue
             now = self._clock.now()
             closed = select(account.c.account).where(account.c.closed_at <= rfc3339(rule.after.before(now)))
+            theirs = select(table.c.account).where(table.c.account.in_(closed))
+            with self._stores.read() as connection:
+                if connection.execute(theirs).first() is None:
+                    continue
             with self._stores.write() as connection:
-                names = connection.execute(select(table.c.account).where(table.c.account.in_(closed))).scalars().all()
+                names = connection.execute(theirs).scalars().all()
                 if not names:
                     continue
                 decision = Decision(
@@ -206,3 +206,18 @@ class Sweeper:
                 ledger.append(connection, self._keys, now, [decision])
                 connection.execute(delete(table).where(table.c.account.in_(closed)))
             yield len(names)
+
+
+def _found(
+    connection: Connection, job: Job, start: str, before: str, limit: int
+) -> tuple[list[tuple[str, str]], str | None]:
+    """(account, interaction) of the rows of a chunk, and the account with which the next one begins."""
+    search = job.searches[connection.dialect.name]
+    found = connection.execute(search, {"start": start, "before": before, "limit": limit + 1}).all()
+    end = found[-1][0]
+    rows = [(name, interaction) for name, interaction in found if interaction is not None]
+    if len(found) > limit:
+        # The last account may have more: it is the next chunk's, unless it fills one by itself.
+        rows = [row for row in rows if row[0] != end]
+        rows = rows or [(name, called) for name, called in connection.execute(job.subjects(end, before, limit))]
+    return rows, end

@@ -168,22 +168,37 @@ def test_auto_delete_asks_only_who_wants_it_and_remembers_nothing(tmp_path: Path
             assert connection.execute(select(scope)).all() == []
 
 
+def swept(house: House) -> list[tuple[str, object]]:
+    """The statements of a sweep, and their values."""
+    asked: list[tuple[str, object]] = []
+    with house.stores.read() as connection:
+        engine = connection.engine
+
+    def noted(_c: object, _k: object, statement: str, values: object, _x: object, _m: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(engine, "before_cursor_execute", noted)
+    sweeper(house).sweep()
+    event.remove(engine, "before_cursor_execute", noted)
+    return asked
+
+
+@pytest.mark.parametrize("age", [1, 40])
+def test_a_sweep_keeps_nobody_from_writing_but_for_what_is_due(tmp_path: Path, age: int) -> None:
+    with household(tmp_path) as house:
+        for name in DUE:
+            remember(house, TRANSCRIPT, name, [timedelta(days=age)], trigger="user_delete")
+        asked = [statement for statement, _ in swept(house)]
+        assert "BEGIN DEFERRED" in asked
+        assert ("BEGIN IMMEDIATE" in asked) == (age == 40)
+
+
 @pytest.mark.parametrize("policy", sorted(file.stem for file in SHIPPED.glob("*.toml")))
 def test_no_search_reads_a_whole_table(tmp_path: Path, policy: str) -> None:
     with household(tmp_path, policy) as house:
         for name in DUE:
             remember(house, TRANSCRIPT, name, [timedelta(days=1)])
-        searches: list[tuple[str, object]] = []
-        with house.stores.read() as connection:
-            engine = connection.engine
-
-        def noted(_c: object, _k: object, statement: str, values: object, _x: object, _m: object) -> None:
-            if "RECURSIVE" in statement:
-                searches.append((statement, values))
-
-        event.listen(engine, "before_cursor_execute", noted)
-        sweeper(house).sweep()
-        event.remove(engine, "before_cursor_execute", noted)
+        searches = [asked for asked in swept(house) if "RECURSIVE" in asked[0]]
         assert searches
         with house.stores.read() as connection:
             for statement, values in searches:
