@@ -21,6 +21,7 @@ Block = NDArray[np.int16]
 """20 ms of mono sound at 16 kHz, shape (320,)."""
 
 RATES = range(4_000, 768_001)  # Hz; beyond these a header is broken, or the resampler could not follow
+LEAD_S, TAIL_S = 0.6, 1.5  # of a room's noise before and after a sound file
 ROOM_LEVEL = 3.0  # effective value in int16 steps, -81 dBFS: quieter than any room, yet not digital silence
 
 
@@ -78,7 +79,7 @@ class Recording:
     """
 
     def __init__(
-        self, path: Path | str, tail_s: float = 1.5, content: bytes | None = None, lead_s: float = 0.6
+        self, path: Path | str, tail_s: float = TAIL_S, content: bytes | None = None, lead_s: float = LEAD_S
     ) -> None:
         """With `content`, the file's bytes, `path` is only a name for them."""
         self._path = Path(path)

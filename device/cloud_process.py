@@ -42,8 +42,8 @@ class Cloud:
     def __init__(self, begin: "Callable[[], subprocess.Popen[str]]", data: Path) -> None:
         """`begin` starts one, whose first line on standard output will say that it is ready."""
         self._begin, self.data = begin, data
-        self.confirmed: dict[str, Callable[[str], bool]] = {}
-        """By device: whether it has confirmed that directive, or is away."""
+        self.know_the_time: dict[str, Callable[[str], bool]] = {}
+        """By device: whether it is away, or has confirmed that directive about the time, or a later one."""
         self.start()
 
     def start(self) -> None:
@@ -84,12 +84,13 @@ class Cloud:
     def advance(self, period: str, *silent: str) -> None:
         """Set the simulated clock forward by an ISO 8601 period, and let everything that falls due happen.
 
-        Devices that have said something are told the time, and the `silent` ones; those of `confirmed` know it then.
+        Devices that have said something are told the time, and the `silent` ones. Those of `know_the_time` know it
+        when this returns.
         """
         told = self.ask("advance", period, *(part for name in silent for part in ("--device", name)))["told"]
         self.settle()
-        here = {name: directive for name, directive in told.items() if name in self.confirmed}
-        self._wait(lambda: all(self.confirmed[name](directive) for name, directive in here.items()), SETTLE_S)
+        here = [(self.know_the_time[name], directive) for name, directive in told.items() if name in self.know_the_time]
+        self._wait(lambda: all(knows(directive) for knows, directive in here), SETTLE_S)
 
     def settle(self, patience_s: float = SETTLE_S) -> None:
         """Wait until nothing is on its way any more: devices and third parties have answered, or are silent.

@@ -4,6 +4,7 @@ Each is answered by the device's state, a bad one by an error before it.
 """
 
 from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING
 
 from cloud_stub.contract.control import (
@@ -18,7 +19,7 @@ from cloud_stub.contract.control import (
     Volume,
     read_command,
 )
-from device.audio_source import BLOCK, SAMPLE_RATE, Block, Recording
+from device.audio_source import BLOCK, LEAD_S, SAMPLE_RATE, TAIL_S, Block, Recording
 from device.errors import EchoError
 from device.panel import Button
 from device.uplink import Control
@@ -101,4 +102,4 @@ def blocks(sound: bytes) -> list[Block]:
     if recording.seconds > LONGEST_S:
         raise EchoError(f"the sound lasts {recording.seconds:.0f} s. Send at most {LONGEST_S} s.")
     # Read to its end before any of it is heard: it may break off.
-    return list(islice(recording, (LONGEST_S + 2) * SAMPLE_RATE // BLOCK))
+    return list(islice(recording, ceil((LEAD_S + LONGEST_S + TAIL_S) * SAMPLE_RATE / BLOCK)))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from device.audio_source import SAMPLE_RATE, Block
+from device.audio_source import LEAD_S, SAMPLE_RATE, TAIL_S, Block
 from device.decoys import WAKE_WORDS
 from device.hearing import Event, Hearing
 from device.microphone import level
@@ -13,19 +13,28 @@ from device.utterance import Heard, Mistaken
 
 QUIET = -50.0  # dBFS of the loudest 20 ms: a voice is louder
 STEP = 10  # of the sensitivity
-LONGEST = 15 * SAMPLE_RATE  # samples: in a longer sound nothing is tried, as the device hears nothing else meanwhile
+#: Samples of a file of 15 s; in a longer sound nothing is tried, as the device hears nothing else meanwhile.
+LONGEST = round((LEAD_S + 15 + TAIL_S) * SAMPLE_RATE)
 
 
 def why(model: SpeechModel, sound: Iterable[Block], word: str, sensitivity: int) -> str:
-    """What there was instead of a call in a sound (blocks at 16 kHz); its last sentence is the remedy."""
-    blocks = list(sound)
+    """What there was instead of a call in a sound (blocks at 16 kHz); its last sentence is the remedy.
+
+    A long sound is not held, only looked through.
+    """
+    blocks: list[Block] = []
+    loudest, power, size = np.zeros(1, np.int16), 0, 0
+    for block in sound:
+        size += block.size
+        if size <= LONGEST:
+            blocks.append(block)
+        if (now := int(np.dot(block.astype(np.int64), block))) > power:
+            loudest, power = block, now
     said = f"No {word!r} was heard in the sound"
-    helps = _tried(model, blocks, word, sensitivity) if sum(block.size for block in blocks) <= LONGEST else ""
-    if helps:
+    if size <= LONGEST and (helps := _tried(model, blocks, word, sensitivity)):
         return f"{said}{helps}"
-    loudest = max((level([block]) for block in blocks), default=-np.inf)
-    if loudest < QUIET:
-        return f"{said}: it is quiet, {loudest:.0f} dBFS at its loudest. Record it louder, or nearer to who speaks."
+    if (height := level([loudest])) < QUIET:
+        return f"{said}: it is quiet, {height:.0f} dBFS at its loudest. Record it louder, or nearer to who speaks."
     return f"{said}. Begin it with the wake word, spoken clearly."
 
 

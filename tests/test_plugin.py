@@ -4,13 +4,19 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
+from cloud_stub.contract.messages import Clock, Confirm, encode, new_id
+from device.testing.remote import RemoteEcho
 from tests import forked
 from tests.soak import SOAK
 
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("test_*.py"))
 
@@ -153,6 +159,7 @@ def test_a_device_has_the_settings_that_the_test_gives_and_none_of_who_runs_it(
         tmp_path,
         test_settings="""
 import pytest
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import device
 from device.errors import EchoError
@@ -193,6 +200,8 @@ def test_a_device_has_the_time_of_the_simulated_clock_from_its_first_word_on(tmp
     done = run(
         tmp_path,
         test_clock="""
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 @pytest.mark.echo(clock="2199-03-01T07:30:00Z")
@@ -200,9 +209,27 @@ def test_clock(echo, cloud):
     assert echo.say("what time is it").interaction.at.isoformat().startswith("2199-03-01T07:30:00")
     cloud.advance("PT1H")
     assert echo.say("what time is it").interaction.at.isoformat().startswith("2199-03-01T08:30:00")
+    # What is no confirmation is none, and of two that overlap the later one's time is known.
+    echo._client.publish("echo/v1/kitchen/event/confirm", b"{}", qos=1).wait_for_publish()
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(cloud.advance, ["PT1H", "PT1H"])) == [None, None]
+    assert echo.say("what time is it").interaction.at.isoformat()[:16] in {"2199-03-01T09:30", "2199-03-01T10:30"}
 """,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_of_two_times_the_later_one_is_enough() -> None:
+    made = RemoteEcho(mqtt.Client(CallbackAPIVersion.VERSION2), "kitchen")
+    first, last = (Clock(new_id(NOW + timedelta(seconds=late)), NOW) for late in (0, 1))
+    made._keep("kitchen", "state", b'{"connection": "online"}')
+    assert not made.knows_the_time(first.id)
+    # The first was taken back before it was sent.
+    made._keep("directive", "clock", encode(last))
+    assert not made.knows_the_time(first.id)
+    made._keep("event", "confirm", encode(Confirm([last.id])))
+    assert made.knows_the_time(first.id)
+    assert made.knows_the_time(last.id)
 
 
 def test_an_error_is_waited_for_once_in_the_order_of_the_errors(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def broker_address(options: argparse.Namespace) -> BrokerAddress:
         if url.startswith("@"):
             url = Path(url[1:]).read_text("utf-8").strip()
         return with_authority(BrokerAddress.parse(url), options.ca_file)
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise CloudError(f"{url[1:]} cannot be read: {error}. Name a file with a broker's address.") from error
     except ValueError as error:
         raise CloudError(str(error)) from error

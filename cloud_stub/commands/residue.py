@@ -73,6 +73,8 @@ def _kept_by_broker(options: argparse.Namespace) -> tuple[list[Message], list[st
     if options.broker_data is None:
         notes.append("A broker's own files are inspected only where --broker-pid and --broker-data are given.")
     if options.broker is None:
+        if options.ca_file is not None:
+            raise CloudError("--ca-file is given without --broker. Give its address too, mqtts://HOST:PORT.")
         notes.append("Messages that a broker retains are inspected only where --broker gives its address.")
         return [], notes
     return brokers.retained(broker_address(options)), notes

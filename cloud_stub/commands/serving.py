@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
             )
         embedded = None
         if options.embedded_broker:
+            if options.ca_file is not None:
+                raise CloudError("--ca-file is given, but the embedded broker is without TLS. Leave it out.")
             from cloud_stub.broker import EmbeddedBroker  # noqa: PLC0415 - only where one is wanted
 
             embedded = EmbeddedBroker(options.port)

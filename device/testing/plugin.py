@@ -121,7 +121,7 @@ def make_echo(
             if process.returncode is not None:
                 complaint = log.read_text().strip().splitlines() or ["no reason"]
                 raise EchoError(f"the device {name} did not start: {complaint[-1]}")
-            cloud.confirmed[name] = made.has_confirmed
+            cloud.know_the_time[name] = made.knows_the_time
             if chosen(request, "clock") not in {"system", "simulated"}:
                 # It would learn only with its first answer that it is another time.
                 cloud.advance("PT0S", name)

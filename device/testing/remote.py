@@ -11,22 +11,22 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud_stub.contract.address import BrokerAddress
-from cloud_stub.contract.messages import DIRECTIVES, ROOT, Directive, Interaction, Speak, decode
+from cloud_stub.contract.messages import DIRECTIVES, ROOT, Clock, Confirm, Directive, Interaction, Speak, decode
 from device.errors import EchoError
 from device.exchange import Exchange
 from device.testing.processes import PATIENCE_S, until
 
 
 class RemoteEcho:
-    """`states`, `errors`, `interactions`, `confirms` (as JSON), `directives`: each in the order of the wire."""
+    """`states`, `errors`, `interactions` (as JSON) and `directives` in the order in which they crossed the wire."""
 
     def __init__(self, client: mqtt.Client, device: str) -> None:
         self.device = device
         self.states: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
         self.interactions: list[dict[str, Any]] = []
-        self.confirms: list[dict[str, Any]] = []
         self.directives: list[Directive] = []
+        self._confirmed: set[str] = set()
         self._client = client
         self._waited_for = 0
         self._errors_waited_for = 0
@@ -95,9 +95,10 @@ class RemoteEcho:
         """Whether the last state says so."""
         return bool(self.states) and bool(self.states[-1]["connection"] == "online")
 
-    def has_confirmed(self, directive: str) -> bool:
-        """Whether the device is away, or has confirmed that it did what the directive of that id says."""
-        return not self.is_online() or any(directive in each["directives"] for each in self.confirms)
+    def knows_the_time(self, directive: str) -> bool:
+        """Whether the device is away, or has confirmed this directive about the time or a later one."""
+        told = {each.id for each in self.directives if isinstance(each, Clock) and each.id >= directive}
+        return not self.is_online() or bool(told & self._confirmed)
 
     def _heard(self, command: str, payload: bytes | dict[str, Any], patience_s: float) -> Exchange:
         self._waited_for, complaints = len(self._said()), len(self.errors)
@@ -144,15 +145,11 @@ class RemoteEcho:
             self._keep(room, name, message.payload)
 
     def _keep(self, room: str, name: str, payload: bytes | bytearray) -> None:
-        places = {
-            "state": self.states,
-            "error": self.errors,
-            "interaction": self.interactions,
-            "confirm": self.confirms,
-        }
-        place = places.get(name)
+        place = {"state": self.states, "error": self.errors, "interaction": self.interactions}.get(name)
         if place is not None and room != "control":
             place.append(json.loads(payload))
+        elif room == "event" and name == Confirm.name:
+            self._confirmed.update(decode(Confirm, payload).directives)
         elif room == "directive" and name in DIRECTIVES:
             self.directives.append(decode(DIRECTIVES[name], payload))
 

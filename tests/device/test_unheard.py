@@ -1,6 +1,8 @@
 """What is said of a sound without a call is so, and what it advises helps."""
 
 import re
+import weakref
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from device import speech_models
 from device.audio_source import BLOCK, SAMPLE_RATE
 from device.hearing import Hearing
 from device.speech_models import SpeechModel
-from device.unheard import STEP, why
+from device.unheard import LONGEST, STEP, why
 from device.utterance import Mistaken
 from tests.device.test_hearing import MEETING, TIME, Sound, request_sound, requests, room, texts
 
@@ -63,3 +65,21 @@ def test_what_comes_nowhere_near_is_said_to(model: SpeechModel) -> None:
     (heard,) = requests(list(Hearing(model).hear(blocks(np.concatenate([call, room(2)])))))
     told = why(model, blocks(np.concatenate([room(1), call[heard.wake.end :], room(1)])), "alexa", 50)
     assert told.endswith("the sound. Begin it with the wake word, spoken clearly.")
+
+
+def test_a_long_sound_is_looked_through_and_not_held(model: SpeechModel) -> None:
+    alive: list[weakref.ref[Sound]] = []
+    most = 0
+
+    def arriving() -> Iterator[Sound]:
+        nonlocal most
+        for height in (10, 20_000, 10):
+            for _ in range(LONGEST // BLOCK):
+                block = np.full(BLOCK, height, np.int16)
+                alive.append(weakref.ref(block))
+                yield block
+                most = max(most, sum(one() is not None for one in alive))
+
+    assert why(model, arriving(), "alexa", 50).endswith("Begin it with the wake word, spoken clearly.")
+    assert len(alive) == 3 * (LONGEST // BLOCK)
+    assert most <= LONGEST // BLOCK + 2

@@ -117,6 +117,11 @@ def test_a_file_that_is_no_authoritys_is_named_by_the_cloud_too(tmp_path: Path) 
             ("mqtt://127.0.0.1:9", __file__, "is without TLS. Write mqtts://127.0.0.1"),
         ):
             assert says in complaint(cloud_stub(command, *given, broker, "--ca-file", file))
+    idle = ("--data", tmp_path, "--ca-file", __file__)
+    assert "without TLS. Leave it out" in complaint(cloud_stub("serve", "--embedded-broker", "--port", "0", *idle))
+    assert "without --broker" in complaint(cloud_stub("residue", "--phrase", "three or more words", *idle))
+    (tmp_path / "address").write_bytes(b"mqtt://\xff")
+    assert "address cannot be read" in complaint(cloud_stub("serve", *given, f"@{tmp_path / 'address'}"))
 
 
 def test_a_broker_that_wants_a_certificate_takes_ours_and_says_so_without(tmp_path: Path) -> None:
