@@ -92,19 +92,24 @@ class Sweeper:
         yield from self._inactive()
         for job in self._jobs:
             start: str | None = ""
+            rows = 0
             while start is not None:
-                rows, start = self._one(job, start)
+                rows, start = self._one(job, start, likely=rows > 0)
                 yield rows
         yield from self._closed()
 
-    def _one(self, job: Job, start: str) -> tuple[int, str | None]:
-        """A chunk of the rows that are due in the accounts from `start` on: how many, and where the next begins."""
+    def _one(self, job: Job, start: str, *, likely: bool) -> tuple[int, str | None]:
+        """A chunk of the rows that are due in the accounts from `start` on: how many, and where the next begins.
+
+        Where nothing is due, as nearly always, nobody who wants to write has to wait for that, unless it is `likely`.
+        """
         now = self._clock.now()
         before, limit = job.before(now), self._limit(job.table, job.rule)
-        with self._stores.read() as connection:
-            rows, end = _found(connection, job, start, before, limit)
-        if not rows:  # as nearly always: nobody who wants to write has to wait for that
-            return 0, end
+        if not likely:
+            with self._stores.read() as connection:
+                rows, end = _found(connection, job, start, before, limit)
+            if not rows:
+                return 0, end
         with self._stores.write() as connection:
             rows, end = _found(connection, job, start, before, limit)
             if rows:
