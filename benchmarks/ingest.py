@@ -138,15 +138,15 @@ def said(number: int, seed: int) -> list[tuple[str, bytes]]:
 
 def counting(port: int, messages: list[tuple[str, bytes]]) -> Spent:
     """Until the subscriber has counted all."""
-    return timed(port, messages, "benchmarks.ingest", "--count", str(port), "--interactions", str(len(messages)))
+    return fed(port, messages, "benchmarks.ingest", "--count", str(port), "--interactions", str(len(messages)))
 
 
 def rows_alone(port: int, messages: list[tuple[str, bytes]], stored: Path, empty: Path) -> Spent:
     """Until the rows that the cloud has `stored` are committed once more, in an `empty` folder."""
-    return timed(port, messages, "benchmarks.ingest_floor", str(port), str(len(messages)), str(stored), str(empty))
+    return fed(port, messages, "benchmarks.ingest_floor", str(port), str(len(messages)), str(stored), str(empty))
 
 
-def timed(port: int, messages: list[tuple[str, bytes]], module: str, *arguments: str) -> Spent:
+def fed(port: int, messages: list[tuple[str, bytes]], module: str, *arguments: str) -> Spent:
     """Feed a module that says when it listens and, of the last message, when that was done."""
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from cloud_stub.contract.messages import DEVICE_PATTERN, rfc3339
 from cloud_stub.errors import CloudError
 from cloud_stub.retention.clock import SystemClock
-from cloud_stub.stores.repository import insert_missing
+from cloud_stub.stores.repository import write_missing
 from cloud_stub.stores.tables import account, device, setting
 
 #: Whose an unregistered device is, as long as no device is registered at all.
@@ -52,7 +52,7 @@ def heard(connection: Connection, names: Iterable[str], now: str) -> None:
     """Note that these accounts have just said something; an account is opened by its first word."""
     rows = [{"account": name, "child": 0, "received_at": now, "heard_at": now} for name in sorted(set(names))]
     if rows:
-        connection.execute(insert_missing(connection, account), rows)
+        write_missing(connection, account, rows)
         connection.execute(update(account).where(account.c.account.in_(names)).values(heard_at=now))
 
 

@@ -125,7 +125,7 @@ def finds_in_copies(files: tuple[Path, ...], words: str, needles: Needles, memor
     """Of each kind of file the largest is copied: what can be read to its end there can be read in a smaller one."""
     kinds = {is_database(file): file for file in sorted(files, key=lambda file: file.stat().st_size)}
     for database, file in kinds.items():
-        with _copied(file) as (copy, connection):
+        with _copied(file, database=database) as (copy, connection):
             if database:
                 # A journal would lie under a name.
                 connection.execute("PRAGMA journal_mode=memory")
@@ -140,7 +140,7 @@ def finds_in_copies(files: tuple[Path, ...], words: str, needles: Needles, memor
 
 
 @contextmanager
-def _copied(file: Path) -> Iterator[tuple[io.RawIOBase, sqlite3.Connection]]:
+def _copied(file: Path, *, database: bool) -> Iterator[tuple[io.RawIOBase, sqlite3.Connection]]:
     """A copy that stands at its end, and SQLite's connection to it; a kill leaves nothing of it under any name.
 
     SQLite opens files by name, so it does so, and the name goes, before anything is in the copy.
@@ -154,7 +154,7 @@ def _copied(file: Path) -> Iterator[tuple[io.RawIOBase, sqlite3.Connection]]:
             Path(name).unlink()
         with file.open("rb", buffering=0) as original:
             shutil.copyfileobj(original, copy)
-        if is_database(file):
+        if database:
             # As one without a log: the log, too, would lie under a name.
             copy.seek(_VERSIONS)
             copy.write(b"\1\1")

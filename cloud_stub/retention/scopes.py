@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Table, and_, false, insert, or_, select, update
 
 from cloud_stub.retention.rules import Trigger
-from cloud_stub.stores.repository import insert_missing
+from cloud_stub.stores.repository import write_missing
 from cloud_stub.stores.tables import RECORDS, seen
 from cloud_stub.stores.tables import scope as scopes
 
@@ -85,7 +85,7 @@ def name_strays(connection: Connection, scope: Scope) -> None:
         asdict(replace(scope, id=f"{scope.id}:{name}", interaction=name, since=None, until=None)) for name in strays
     ]
     if rows:
-        connection.execute(insert_missing(connection, scopes), rows)
+        write_missing(connection, scopes, rows)
 
 
 def _outside(interaction: ColumnElement[str], first: str, last: str) -> ColumnElement[bool]:
